@@ -1,0 +1,287 @@
+"""Steps mask -> mask: islands, holes, morphology in mm, the cortical shell.
+
+In a recipe whose chain holds labels, each of these runs on every label in turn (see recipe.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import numpy as np
+
+from .step import Image, Mask, Range, Spacing, step
+
+
+def bounding_box(mask: np.ndarray, margin: float, spacing: Spacing) -> tuple[slice, slice, slice]:
+    """Give the slices that hold a mask with a margin in mm, at least one voxel, cut at the border."""
+    box = []
+    for axis, s in enumerate(spacing):
+        used = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
+        pad = int(np.ceil(margin / s)) + 1
+        box.append(slice(max(0, used[0] - pad), min(mask.shape[axis], used[-1] + pad + 1)) if len(used) else slice(0))
+    return tuple(box)
+
+
+def distance_inside(mask: np.ndarray, spacing: Spacing) -> np.ndarray:
+    """Distance in mm from each voxel of a mask to the nearest voxel outside; the scan's border is not outside."""
+    import edt
+
+    return edt.edt(np.ascontiguousarray(mask, np.uint8), anisotropy=spacing, black_border=False)
+
+
+def dilate(mask: np.ndarray, radius: float, spacing: Spacing) -> np.ndarray:
+    """Add every voxel within a radius in mm."""
+    return distance_inside(~mask, spacing) <= radius if mask.any() else mask
+
+
+def erode(mask: np.ndarray, radius: float, spacing: Spacing) -> np.ndarray:
+    """Keep the voxels farther than a radius in mm from everything outside."""
+    return distance_inside(mask, spacing) > radius if not mask.all() else mask
+
+
+def in_box(work: Callable[[np.ndarray], np.ndarray], mask: np.ndarray, margin: float, spacing: Spacing) -> np.ndarray:
+    """Do the work on the box around a mask alone: most of a scan is not bone."""
+    if not mask.any():
+        return mask
+    out = np.zeros_like(mask)
+    box = bounding_box(mask, margin, spacing)
+    out[box] = work(mask[box])
+    return out
+
+
+Radius = Annotated[float, Range(0, 20, 0.1, "mm")]
+VOXEL_VOLUME_SLACK = 1e-6  # a part of exactly the limit stays, whatever the rounding
+
+
+@step(preview="volume", bytes_per_voxel=9)
+def islands(
+    mask: Mask,
+    *,
+    spacing: Spacing,
+    minimum: Annotated[float, Range(0, 100_000, 10, "mm³")] = 100.0,
+    keep: Literal["all", "largest"] = "largest",
+    connectivity: Literal[6, 18, 26] = 6,
+) -> Mask:
+    """Drop connected parts that are too small, or all but the largest.
+
+    Removes what leaked across a thin bridge or was never bone; a bone that the slices cut in two
+    loses a part with `keep="largest"`.
+
+    Parameters
+    ----------
+    mask
+        (P, M, N).
+    spacing
+        (plane, row, column) in mm.
+    minimum
+        Smallest volume of a part that stays.
+    keep
+        Whether all parts of that size stay or the largest alone.
+    connectivity
+        Neighbors of a voxel: 6 by faces, 18 with edges, 26 with corners.
+
+    Returns
+    -------
+    Mask
+        (P, M, N).
+
+    Examples
+    --------
+    >>> islands(np.array([[[1, 1, 0, 1]]]), spacing=(1, 1, 1), minimum=0).tolist()
+    [[[True, True, False, False]]]
+    """
+    import cc3d
+
+    parts, count = cc3d.connected_components(mask, connectivity=connectivity, return_N=True)
+    if not count:
+        return mask
+    volumes = np.bincount(parts.ravel(), minlength=count + 1) * np.prod(spacing)
+    volumes[0] = -1
+    stays = volumes >= minimum - VOXEL_VOLUME_SLACK
+    if keep == "largest":
+        stays &= np.arange(count + 1) == volumes.argmax()
+    stays[0] = False
+    return stays[parts]
+
+
+@step(preview="volume", bytes_per_voxel=4)
+def fill_holes(mask: Mask, *, planes: Literal["volume", "slices"] = "volume") -> Mask:
+    """Fill cavities that are closed all round.
+
+    Fills vessels and cysts inside marrow. Where the cavity is open at the scan's border or through a
+    gap, fill slice by slice, or close the mask first.
+
+    Parameters
+    ----------
+    mask
+        (P, M, N).
+    planes
+        Whether a cavity must be closed in the whole volume, or in its slice alone.
+
+    Returns
+    -------
+    Mask
+        (P, M, N).
+
+    Examples
+    --------
+    >>> ring = np.ones((1, 3, 3))
+    >>> ring[0, 1, 1] = 0
+    >>> bool(fill_holes(ring, planes="slices").all())
+    True
+    """
+    import fill_voids
+
+    if planes == "slices" or mask.shape[0] == 1:
+        return np.stack([fill_voids.fill(np.ascontiguousarray(plane)) for plane in mask])
+    return fill_voids.fill(mask.copy())
+
+
+@step(preview="roi", bytes_per_voxel=16)
+def opening(mask: Mask, *, spacing: Spacing, radius: Radius = 1.0) -> Mask:
+    """Remove what is thinner than twice a radius: erosion, then dilation.
+
+    Cuts the thin neck of a leak; it also rounds off spines and crests of the bone itself.
+
+    Parameters
+    ----------
+    mask
+        (P, M, N).
+    spacing
+        (plane, row, column) in mm.
+    radius
+        Radius of the ball.
+
+    Returns
+    -------
+    Mask
+        (P, M, N).
+
+    Examples
+    --------
+    >>> int(opening(np.ones((1, 1, 9)), spacing=(1, 1, 1), radius=1).sum())
+    9
+    """
+    return in_box(lambda m: dilate(erode(m, radius, spacing), radius, spacing), mask, 2 * radius, spacing)
+
+
+@step(preview="roi", bytes_per_voxel=16)
+def closing(mask: Mask, *, spacing: Spacing, radius: Radius = 1.5) -> Mask:
+    """Fill what is narrower than twice a radius: dilation, then erosion.
+
+    Closes notches where vessels enter the cortex; it also joins bones that nearly touch, so run it on
+    one label at a time.
+
+    Parameters
+    ----------
+    mask
+        (P, M, N).
+    spacing
+        (plane, row, column) in mm.
+    radius
+        Radius of the ball.
+
+    Returns
+    -------
+    Mask
+        (P, M, N).
+
+    Examples
+    --------
+    >>> closing(np.array([[[1, 0, 1]]]), spacing=(1, 1, 1), radius=1).tolist()
+    [[[True, True, True]]]
+    """
+    return in_box(lambda m: m | erode(dilate(m, radius, spacing), radius, spacing), mask, 2 * radius, spacing)
+
+
+@step(preview="roi", bytes_per_voxel=16)
+def median_smoothing(mask: Mask, *, spacing: Spacing, size: Annotated[float, Range(0, 20, 0.5, "mm")] = 3.0) -> Mask:
+    """Give each voxel the majority of a box around it.
+
+    Evens out a ragged border without moving it on the whole; spines thinner than half the box go.
+
+    Parameters
+    ----------
+    mask
+        (P, M, N).
+    spacing
+        (plane, row, column) in mm.
+    size
+        Full width of the box; on an axis with thicker voxels the box is one voxel wide.
+
+    Returns
+    -------
+    Mask
+        (P, M, N).
+
+    Examples
+    --------
+    >>> median_smoothing(np.array([[[1, 1, 0, 1, 1]]]), spacing=(1, 1, 1), size=3).tolist()
+    [[[True, True, True, True, True]]]
+    """
+    from scipy.ndimage import uniform_filter
+
+    box = [2 * int(size / 2 / s + 1e-6) + 1 for s in spacing]
+
+    def majority(part: np.ndarray) -> np.ndarray:
+        return uniform_filter(part.astype(np.float32), box, mode="nearest") > 0.5
+
+    return in_box(majority, mask, size, spacing)
+
+
+@step(preview="roi", bytes_per_voxel=24)
+def cortical_shell(
+    image: Image,
+    mask: Mask,
+    *,
+    spacing: Spacing,
+    thickness: Annotated[float, Range(0, 8, 0.1, "mm")] = 2.0,
+    upper: Annotated[float, Range(0, 1, 0.01)] = 0.35,
+    smoothing: Annotated[float, Range(0, 3, 0.1, "mm")] = 0.6,
+) -> Mask:
+    """Add the dark cortical rim around a core of marrow.
+
+    A mask of the marrow alone is one to two mm too small all round. The rim is followed through dark
+    voxels from the core, `thickness` at most, so that dark tendon or air beyond it does not come along.
+
+    Parameters
+    ----------
+    image
+        Gray values, (P, M, N), 0 to about 1.
+    mask
+        The marrow, (P, M, N).
+    spacing
+        (plane, row, column) in mm.
+    thickness
+        Largest thickness of the rim.
+    upper
+        Largest gray value that still counts as cortex.
+    smoothing
+        Radius of a closing that evens out the rim.
+
+    Returns
+    -------
+    Mask
+        (P, M, N), never smaller than the core.
+
+    Examples
+    --------
+    >>> image = np.array([[[0.9, 0.9, 0.1, 0.1, 0.5]]])
+    >>> cortical_shell(image, image > 0.8, spacing=(1, 1, 1), thickness=1, smoothing=0).tolist()
+    [[[True, True, True, False, False]]]
+    """
+    import cc3d
+
+    if not mask.any() or mask.all():
+        return mask
+    box = bounding_box(mask, thickness + 2 * smoothing, spacing)
+    core = mask[box]
+    near = distance_inside(~core, spacing) <= thickness + 1e-6
+    allowed = core | (near & (image[box] <= np.float32(upper)))
+    parts = cc3d.connected_components(allowed, connectivity=6)
+    grown = np.isin(parts, np.unique(parts[core]))
+    grown = grown | (erode(dilate(grown, smoothing, spacing), smoothing, spacing) & near)
+    out = np.zeros_like(mask)
+    out[box] = grown
+    return out
