@@ -142,17 +142,12 @@ class Step:
         self.preview = preview
         self.bytes_per_voxel = bytes_per_voxel
         hints = typing.get_type_hints(function, include_extras=True)
-        self.output = hints.pop("return").__metadata__[0].name
+        self.output = hints["return"].__metadata__[0].name
         signature = inspect.signature(function)
-        docs = _parameter_docs(inspect.getdoc(function) or "")
         self.inputs = tuple(n for n in signature.parameters if n in SLOTS)
         self.required = tuple(n for n in self.inputs if signature.parameters[n].default is inspect.Parameter.empty)
         self.uses_spacing = "spacing" in signature.parameters
-        self.params = {
-            name: _describe(name, hints[name], parameter.default, docs.get(name, ""))
-            for name, parameter in signature.parameters.items()
-            if name not in SLOTS and name != "spacing"
-        }
+        self.params = parameters_of(function)
         self.__signature__ = signature
 
     def __repr__(self) -> str:
@@ -235,6 +230,20 @@ def find_step(name: str) -> Step:
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise InputError(f"unknown step {str(name)[:80]!r}{hint} (`mrbone steps` lists them all)")
     return STEPS[name]
+
+
+def parameters_of(function: Callable, skip: tuple[str, ...] = ()) -> dict[str, Param]:
+    """Describe the tunable parameters of a function as its signature and docstring state them.
+
+    Slots and ``spacing`` are data and are left out, and so is what ``skip`` names.
+    """
+    hints = typing.get_type_hints(function, include_extras=True)
+    docs = _parameter_docs(inspect.getdoc(function) or "")
+    return {
+        name: _describe(name, hints[name], parameter.default, docs.get(name, ""))
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name not in SLOTS and name != "spacing" and name not in skip
+    }
 
 
 def _describe(name: str, hint: Any, default: Any, doc: str) -> Param:
