@@ -5,49 +5,12 @@ In a recipe whose chain holds labels, each of these runs on every label in turn 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Literal
 
 import numpy as np
 
+from .morphology import bounding_box, dilate, distance_inside, erode, in_box
 from .step import Image, Mask, Range, Spacing, step
-
-
-def bounding_box(mask: np.ndarray, margin: float, spacing: Spacing) -> tuple[slice, slice, slice]:
-    """Give the slices that hold a mask with a margin in mm, at least one voxel, cut at the border."""
-    box = []
-    for axis, s in enumerate(spacing):
-        used = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
-        pad = int(np.ceil(margin / s)) + 1
-        box.append(slice(max(0, used[0] - pad), min(mask.shape[axis], used[-1] + pad + 1)) if len(used) else slice(0))
-    return tuple(box)
-
-
-def distance_inside(mask: np.ndarray, spacing: Spacing) -> np.ndarray:
-    """Distance in mm from each voxel of a mask to the nearest voxel outside; the scan's border is not outside."""
-    import edt
-
-    return edt.edt(np.ascontiguousarray(mask, np.uint8), anisotropy=spacing, black_border=False)
-
-
-def dilate(mask: np.ndarray, radius: float, spacing: Spacing) -> np.ndarray:
-    """Add every voxel within a radius in mm."""
-    return distance_inside(~mask, spacing) <= radius if mask.any() else mask
-
-
-def erode(mask: np.ndarray, radius: float, spacing: Spacing) -> np.ndarray:
-    """Keep the voxels farther than a radius in mm from everything outside."""
-    return distance_inside(mask, spacing) > radius if not mask.all() else mask
-
-
-def in_box(work: Callable[[np.ndarray], np.ndarray], mask: np.ndarray, margin: float, spacing: Spacing) -> np.ndarray:
-    """Do the work on the box around a mask alone: most of a scan is not bone."""
-    if not mask.any():
-        return mask
-    out = np.zeros_like(mask)
-    box = bounding_box(mask, margin, spacing)
-    out[box] = work(mask[box])
-    return out
 
 
 Radius = Annotated[float, Range(0, 20, 0.1, "mm")]

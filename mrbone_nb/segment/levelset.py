@@ -6,19 +6,9 @@ from typing import Annotated
 
 import numpy as np
 
-from ..cleanup import bounding_box
+from ..morphology import bounding_box, signed_distance
 from ..step import Image, Mask, Range, Spacing, step
 from .growing import gradient_magnitude
-
-
-def signed_distance(mask: np.ndarray, spacing: Spacing) -> np.ndarray:
-    """Distance in mm to the border of a mask, negative inside, 0 halfway between voxels."""
-    import edt
-
-    inside = edt.edt(mask.astype(np.uint8), anisotropy=spacing)
-    outside = edt.edt((~mask).astype(np.uint8), anisotropy=spacing)
-    half = 0.5 * min(spacing)
-    return np.where(mask, half - inside, outside - half).astype(np.float32)
 
 
 @step(preview="slice", bytes_per_voxel=40)
