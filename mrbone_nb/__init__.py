@@ -1,0 +1,49 @@
+"""Segment bone in MR scans, step by step, and keep a record of how it was done.
+
+Research only: not a medical device.
+"""
+
+from importlib import import_module as _import_module
+from typing import Any as _Any
+
+from . import bias, cleanup, filters  # noqa: F401  (importing registers the steps)
+from .errors import InputError
+from .recipe import Recipe, choose_preset, preset, preset_names
+from .segment import growing, levelset, thresholds, watershed  # noqa: F401
+from .step import STEPS, Call
+from .volume import Volume
+
+__version__ = "0.1.0"
+
+# Names that live in modules which most sessions need, but whose import costs; loaded when first used.
+_LATER = {
+    "inventory": "intake",
+    "read": "intake",
+    "read_labels": "export",
+    "write_labels": "export",
+    "surface": "surface",
+    "write_mesh": "surface",
+    "write_meshes": "surface",
+    "compare": "measure",
+    "replay": "record",
+    "save": "outputs",
+    "slice_picture": "picture",
+    "contact_sheet": "picture",
+    "tune": "nb",
+    "view3d": "nb",
+}
+__all__ = [
+    "STEPS", "Call", "InputError", "Recipe", "Volume", "choose_preset", "preset", "preset_names", *_LATER, *STEPS,
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> _Any:
+    if name in STEPS:
+        return STEPS[name]
+    if name in _LATER:
+        return getattr(_import_module(f"{__name__}.{_LATER[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

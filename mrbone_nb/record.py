@@ -1,0 +1,200 @@
+"""Records: what was done to which scan, with which result, so that it can be done and checked again.
+
+A record names inputs by base name and SHA-256 and holds no path and nothing about the patient.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import InputError
+from .recipe import Recipe, Result, load_json
+from .volume import Volume
+
+SCHEMA = 1
+TOLERATED = 1e-4  # share of voxels that may differ on another machine or other versions
+LIBRARIES = (
+    "mrbone_nb numpy scipy scikit-image scikit-learn SimpleITK edt connected-components-3d fill-voids "
+    "trimesh fast-simplification"
+).split()
+
+
+def array_sha256(volume: Volume) -> str:
+    """Give the SHA-256 of a volume's voxels and of its place in space, rounded to 1e-4 mm."""
+    array = np.ascontiguousarray(volume.array)
+    place = np.round(volume.affine, 4) + 0.0  # + 0 turns -0 into 0
+    digest = hashlib.sha256(f"{array.dtype.str} {array.shape} {place.tolist()}".encode())
+    digest.update(array.data)
+    return digest.hexdigest()
+
+
+def files_sha256(volume: Volume) -> str | None:
+    """Give one SHA-256 over the hashes of all files of a scan, whatever their order; None without files."""
+    hashes = sorted(file_sha256(path) for path in volume.files)
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest() if hashes else None
+
+
+def file_sha256(path: Path) -> str:
+    """Give the SHA-256 of a file."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Give the versions of Python and of the libraries that can change a result."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def threads() -> int:
+    """Give the number of threads that SimpleITK uses."""
+    import SimpleITK as sitk
+
+    return sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+
+
+def make_record(result: Result, *, seeds_name: str | None = None, start: Volume | None = None) -> dict[str, Any]:
+    """Describe a result as plain data.
+
+    Parameters
+    ----------
+    result
+        What a recipe made.
+    seeds_name
+        Base name of the file beside the record that holds the strokes.
+    start
+        The label map that the recipe began with, if any.
+
+    Returns
+    -------
+    dict
+        Recipe, inputs, outputs, versions, thread count and time.
+    """
+    scan = result.volume
+    inputs: dict[str, Any] = {
+        "scan": {
+            "name": scan.name,
+            "files": len(scan.files),
+            "sha256": files_sha256(scan),
+            "voxels_sha256": array_sha256(scan),
+            "series": scan.meta.get("series_hash"),
+            "echo": scan.meta.get("echo"),
+        }
+    }
+    if result.seeds is not None:
+        inputs["seeds"] = {"name": seeds_name, "voxels_sha256": array_sha256(result.seeds)}
+    if start is not None:
+        inputs["start"] = {"name": start.name, "voxels_sha256": array_sha256(start)}
+    return {
+        "schema": SCHEMA,
+        "kind": "mrbone_nb record",
+        "recipe": result.recipe.to_dict(),
+        "crop": result.crop,
+        "inputs": inputs,
+        "outputs": {"labels": {"voxels_sha256": array_sha256(result.labels), "present": result.present}},
+        "accepted": list(scan.accepted),
+        "issues": [str(issue) for issue in scan.issues],
+        "notes": list(result.notes),
+        "seconds": dict(result.seconds),
+        "versions": versions(),
+        "threads": threads(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def load_record(path: str | Path) -> dict[str, Any]:
+    """Read a record and check that it is one."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such record")
+    record = load_json(path)
+    if not isinstance(record, dict) or record.get("kind") != "mrbone_nb record":
+        raise InputError(f"{path.name}: not a record; expected the *_record.json that lies beside a result")
+    if record.get("schema") != SCHEMA:
+        raise InputError(f"{path.name}: schema {record.get('schema')!r}; this version reads schema {SCHEMA}")
+    for keys in (("inputs", "scan", "voxels_sha256"), ("outputs", "labels", "voxels_sha256"), ("recipe", "calls")):
+        if _look_up(record, keys) is None:
+            raise InputError(f"{path.name}: {'.'.join(keys)} is missing")
+    return record
+
+
+def _look_up(data: Any, keys: tuple[str, ...]) -> Any:
+    for key in keys:
+        data = data.get(key) if isinstance(data, Mapping) else None
+    return data
+
+
+def run_cropped(
+    recipe: Recipe, volume: Volume, crop: tuple[tuple[int, int], ...] | None, **words: Any
+) -> Result:
+    """Run a recipe on a box of the scan, (start, stop) for each axis, and put the labels back in place."""
+    if crop is None:
+        return recipe.run(volume, **words)
+    box = tuple(slice(int(a), int(b)) for a, b in crop)
+    part = volume.crop(box)
+    cut = {k: v.crop(box) if isinstance(v, Volume) else v for k, v in words.items()}
+    result = recipe.run(part, **cut)
+    labels = volume.with_array(volume.paste(result.labels))
+    seeds = words.get("seeds")
+    crop = tuple((s.start, s.stop) for s in box)
+    return replace(result, volume=volume, labels=labels, seeds=seeds, crop=crop)
+
+
+def replay(
+    record: Mapping[str, Any], volume: Volume, *, seeds: Volume | None = None, start: Volume | None = None
+) -> tuple[Result, bool]:
+    """Run a record's recipe again and tell whether the same bits came out.
+
+    Parameters
+    ----------
+    record
+        As read by `load_record`.
+    volume
+        The scan.
+    seeds, start
+        The strokes and the label map to start from that lie beside the record.
+
+    Returns
+    -------
+    tuple
+        The new result, and whether its labels equal the recorded ones bit for bit.
+
+    Raises
+    ------
+    InputError
+        The scan or the strokes are not the recorded ones.
+    """
+    given = {"scan": volume, "seeds": seeds, "start": start}
+    for name, entry in record["inputs"].items():
+        there = given.get(name)
+        if there is None:
+            raise InputError(f"the record needs its {name} ({entry.get('name')}); it should lie beside the record")
+        if array_sha256(there) != entry["voxels_sha256"]:
+            raise InputError(
+                f"{name} {there.name}: not the recorded one (other voxels or another place in space); "
+                f"expected SHA-256 {entry['voxels_sha256'][:12]}…"
+            )
+    recipe = Recipe.from_dict(record["recipe"], "record")
+    result = run_cropped(recipe, volume, record.get("crop"), seeds=seeds, labels=start)
+    return result, array_sha256(result.labels) == record["outputs"]["labels"]["voxels_sha256"]
+
+
+def to_json(record: Mapping[str, Any]) -> str:
+    """Give a record as JSON text."""
+    return json.dumps(record, indent=2, allow_nan=False) + "\n"
