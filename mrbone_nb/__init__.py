@@ -6,10 +6,9 @@ Research only: not a medical device.
 from importlib import import_module as _import_module
 from typing import Any as _Any
 
-from . import bias, cleanup, filters  # noqa: F401  (importing registers the steps)
+from . import bias, cleanup, filters, segment  # noqa: F401  (importing registers the steps)
 from .errors import InputError
 from .recipe import Recipe, choose_preset, preset, preset_names
-from .segment import growing, levelset, thresholds, watershed  # noqa: F401
 from .step import STEPS, Call
 from .volume import Volume
 
@@ -21,7 +20,7 @@ _LATER = {
     "read": "intake",
     "read_labels": "export",
     "write_labels": "export",
-    "surface": "surface",
+    "extract_surface": "surface",
     "write_mesh": "surface",
     "write_meshes": "surface",
     "compare": "measure",

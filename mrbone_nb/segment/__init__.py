@@ -1,1 +1,3 @@
-"""Steps that find bone: one family a file."""
+"""Steps that find bone: one family a file. Importing this registers them."""
+
+from . import growing, levelset, thresholds, watershed  # noqa: F401
