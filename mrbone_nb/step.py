@@ -20,6 +20,7 @@ import numpy as np
 from .errors import InputError
 
 EVERYTHING_ELSE = 255  # the seed value of "everything that is not one of the bones"
+SPACING_LIMITS_MM = (0.01, 100.0)  # beyond is a wrong unit or a broken header, and a kernel of any length in mm explodes
 
 
 @dataclass(frozen=True)
@@ -80,19 +81,20 @@ class Param:
         if isinstance(value, np.generic):
             value = value.item()
         if self.choices:
-            if value not in self.choices or isinstance(value, bool) != isinstance(self.default, bool):
-                raise InputError(f"{self.name}={value!r}: expected one of {', '.join(map(repr, self.choices))}")
-            return value
+            for choice in self.choices:  # 6.0 from a table means 6; True does not mean 1
+                if isinstance(value, (str, int, float)) and value == choice and not isinstance(value, bool):
+                    return choice
+            raise InputError(f"{self.name}={value!r:.80}: expected one of {', '.join(map(repr, self.choices))}")
         if self.kind is bool:
             if not isinstance(value, bool):
-                raise InputError(f"{self.name}={value!r}: expected true or false")
+                raise InputError(f"{self.name}={value!r:.80}: expected true or false")
             return value
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise InputError(f"{self.name}={value!r}: expected a number from {self.range}")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < math.inf:
+            raise InputError(f"{self.name}={value!r:.80}: expected a number from {self.range}")
         if self.kind is int and value != int(value):
-            raise InputError(f"{self.name}={value!r}: expected a whole number from {self.range}")
+            raise InputError(f"{self.name}={value!r:.80}: expected a whole number from {self.range}")
         if not self.range.lower <= value <= self.range.upper:
-            raise InputError(f"{self.name}={value:g}{f' {self.unit}'.rstrip()}: expected {self.range}")
+            raise InputError(f"{self.name}={value!r:.80}{f' {self.unit}'.rstrip()}: expected {self.range}")
         return self.kind(value)
 
     def parse(self, text: str) -> Any:
@@ -106,7 +108,7 @@ class Param:
             return self.check(float(text))
         except ValueError as error:
             raise error if isinstance(error, InputError) else InputError(
-                f"{self.name}={text!r}: expected a number from {self.range}"
+                f"{self.name}={text!r:.80}: expected a number from {self.range}"
             ) from None
 
 
@@ -285,7 +287,8 @@ def _check_array(step_name: str, slot_name: str, array: Any, shape: tuple[int, .
     if slot.dtype is np.float32:
         if array.dtype.kind not in "fiub":
             raise InputError(f"{where}: values of type {array.dtype}; expected real numbers")
-        array = np.ascontiguousarray(array, np.float32)
+        with np.errstate(over="ignore"):  # too large for float32 becomes infinite and is refused below
+            array = np.ascontiguousarray(array, np.float32)
         if not np.isfinite(array).all():
             count = int(np.size(array) - np.isfinite(array).sum())
             raise InputError(f"{where}: {count} values are NaN or infinite; replace them before this step")
@@ -304,8 +307,11 @@ def _check_spacing(step_name: str, spacing: Any) -> Spacing:
     """Three positive numbers in mm; there is no default, since a wrong one would change every size."""
     try:
         values = tuple(float(v) for v in spacing)
-    except TypeError:
+    except (TypeError, ValueError):
         values = ()
-    if len(values) != 3 or not all(math.isfinite(v) and v > 0 for v in values):
-        raise InputError(f"{step_name}: spacing={spacing}: expected three positive numbers in mm (plane, row, column)")
+    low, high = SPACING_LIMITS_MM
+    if len(values) != 3 or not all(low <= v <= high for v in values):
+        raise InputError(
+            f"{step_name}: spacing={spacing}: expected three numbers (plane, row, column), {low:g} to {high:g} mm"
+        )
     return values
