@@ -1,0 +1,397 @@
+"""Pictures of slices: gray values in true proportions, outlines, strokes, and where the patient's left is."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from .bones import LabelTable
+from .errors import InputError
+from .step import EVERYTHING_ELSE
+from .volume import Volume
+
+Plane = Literal["native", "axial", "coronal", "sagittal"]
+PLANES = ("native", "axial", "coronal", "sagittal")
+
+# Display conventions, as directions in LPS: (across the slices, to the right of the picture, down).
+# The patient's right is on the left of axial and coronal pictures, and sagittal ones look to the left.
+CONVENTIONS = {
+    "sagittal": ((1, 0, 0), (0, 1, 0), (0, 0, -1)),
+    "coronal": ((0, 1, 0), (1, 0, 0), (0, 0, -1)),
+    "axial": ((0, 0, 1), (1, 0, 0), (0, 1, 0)),
+}
+LETTERS = ("LR", "PA", "SI")  # toward plus and toward minus of x, y and z
+SECOND_LETTER = 0.38  # sine of 22.5 degrees: an edge leaning further than that gets two letters
+
+WINDOW = (1, 99.5)  # percentiles that become black and white
+WINDOW_SAMPLE = 200_000  # voxels are plenty for a percentile
+FRAME_PIXELS = 512  # about how large a picture is unless asked otherwise
+MAX_PIXELS = 8192  # longer sides are a mistake in spacing or zoom
+FONT_SIZE = 13
+INK, PAPER = (235, 235, 235), (0, 0, 0)
+ELSE_COLOR = (200, 200, 200)  # strokes of "everything else"
+MAX_TILES = 40
+
+
+@dataclass(frozen=True)
+class View:
+    """Lay out the array of a scan for the eye: which axis runs where, and which are flipped.
+
+    Parameters
+    ----------
+    name
+        "axial", "coronal" or "sagittal": what the slices come nearest to.
+    axis
+        The array axis across the slices.
+    down, right
+        The array axes that run down and to the right in the picture.
+    flip_down, flip_right
+        Whether the index shrinks in that direction.
+    """
+
+    name: str
+    axis: int
+    down: int
+    right: int
+    flip_down: bool
+    flip_right: bool
+
+    def take(self, array: np.ndarray, index: int) -> np.ndarray:
+        """Give one slice as rows and columns of the picture."""
+        plane = array[(slice(None),) * self.axis + (index,)]
+        plane = plane if self.down < self.right else plane.T
+        return plane[:: -1 if self.flip_down else 1, :: -1 if self.flip_right else 1]
+
+
+def view_of(volume: Volume, plane: Plane = "native") -> View:
+    """Find how to show a scan in a plane, without interpolation.
+
+    An oblique scan is shown in the planes of its array that come nearest; "native" is the plane in
+    which it was taken, turned so that the head is up.
+    """
+    if plane not in PLANES:
+        raise InputError(f"plane={plane!r}: expected one of {', '.join(PLANES)}")
+    axes = np.reshape(volume.direction, (3, 3)).T[::-1]  # row k: where array index k grows to, LPS
+    order = max(itertools.permutations(range(3)), key=lambda p: sum(abs(axes[p[world], world]) for world in range(3)))
+    world = {axis: number for number, axis in enumerate(order)}
+    name = ("sagittal", "coronal", "axial")[world[0]] if plane == "native" else plane
+    across, right, down = (int(np.argmax(np.abs(way))) for way in CONVENTIONS[name])
+    flips = [float(np.dot(axes[order[w]], CONVENTIONS[name][k])) < 0 for k, w in ((2, down), (1, right))]
+    return View(name, order[across], order[down], order[right], *flips)
+
+
+def window_of(volume: Volume) -> tuple[float, float]:
+    """Give the gray values that become black and white: percentiles over the whole scan."""
+    step = max(1, round((volume.array.size / WINDOW_SAMPLE) ** (1 / 3)))
+    sample = volume.array[tuple(slice(None, None, step if n > 2 * step else 1) for n in volume.shape)]
+    sample = sample[np.isfinite(sample)] if sample.dtype.kind == "f" else sample
+    if not sample.size:
+        return 0.0, 1.0
+    lower, upper = np.percentile(sample, WINDOW)
+    return float(lower), float(upper) if upper > lower else float(lower) + 1
+
+
+def slice_picture(
+    volume: Volume,
+    labels: Volume | np.ndarray | None = None,
+    *,
+    plane: Plane = "native",
+    index: int | None = None,
+    seeds: Volume | np.ndarray | None = None,
+    table: LabelTable | None = None,
+    zoom: float | None = None,
+    outline: bool = True,
+    window: tuple[float, float] | None = None,
+) -> Image.Image:
+    """Draw one slice in true proportions, with labels, strokes, sides and its position.
+
+    Parameters
+    ----------
+    volume
+        The scan.
+    labels
+        A label map or mask on its grid.
+    plane
+        "native" is the plane in which the scan was taken.
+    index
+        Number of the slice in the array, from 0; by default the one with most labels or strokes.
+    seeds
+        Strokes on its grid; 255 is everything else.
+    table
+        Names and colors of the labels.
+    zoom
+        Pixels of the picture for the smaller side of a voxel; by default what makes about 512 pixels.
+    outline
+        Whether labels are drawn as lines, or as a veil of color.
+    window
+        Gray values that become black and white; by default percentiles over the whole scan, so that
+        all its slices look alike.
+
+    Returns
+    -------
+    PIL.Image.Image
+        An RGB picture; a notebook shows it by itself, and `save` writes it.
+    """
+    labels, seeds = _on_grid("labels", labels, volume), _on_grid("seeds", seeds, volume)
+    view = view_of(volume, plane)
+    count = volume.shape[view.axis]
+    index = _fullest(view, labels if labels is not None else seeds, count) if index is None else index
+    if not -count <= index < count:
+        raise InputError(f"index={index}: expected 0 to {count - 1}, the slices in this plane")
+    index %= count
+    table = (table or LabelTable()).filled(range(1, EVERYTHING_ELSE))  # all, so that a color never depends on the slice
+    size = _size(volume, view, zoom)
+    picture = _draw(volume, view, index, labels, seeds, table, size, outline, window or window_of(volume))
+    _mark_sides(picture, volume, view)
+    seen = _seen(*(view.take(a, index) for a in (labels, seeds) if a is not None))
+    return _frame(picture, _title(volume, view, index), table, seen)
+
+
+def contact_sheet(
+    volume: Volume,
+    labels: Volume | np.ndarray | None = None,
+    *,
+    plane: Plane = "native",
+    every: int | None = None,
+    columns: int | None = None,
+    tile: int = 256,
+    seeds: Volume | np.ndarray | None = None,
+    table: LabelTable | None = None,
+    outline: bool = True,
+) -> Image.Image:
+    """Draw all slices, or every nth, side by side in one picture.
+
+    Parameters
+    ----------
+    volume
+        The scan.
+    labels
+        A label map or mask on its grid.
+    plane
+        "native" is the plane in which the scan was taken.
+    every
+        Show each nth slice; by default as many as make 40 pictures at most.
+    columns
+        Pictures in a row; by default what makes the sheet about as wide as high.
+    tile
+        Longer side of each picture in pixels.
+    seeds
+        Strokes on its grid; 255 is everything else.
+    table
+        Names and colors of the labels.
+    outline
+        Whether labels are drawn as lines, or as a veil of color.
+
+    Returns
+    -------
+    PIL.Image.Image
+        An RGB picture.
+    """
+    labels, seeds = _on_grid("labels", labels, volume), _on_grid("seeds", seeds, volume)
+    view = view_of(volume, plane)
+    count = volume.shape[view.axis]
+    every = max(1, -(-count // MAX_TILES)) if every is None else every
+    for name, value, top in (("every", every, count), ("columns", columns, 100), ("tile", tile, 2048)):
+        if value is not None and not 1 <= value <= top:
+            raise InputError(f"{name}={value}: expected 1 to {top}")
+    table = (table or LabelTable()).filled(range(1, EVERYTHING_ELSE))  # all, so that a color never depends on the slice
+    width, height = _size(volume, view, None)
+    size = tuple(max(1, round(n * tile / max(width, height))) for n in (width, height))
+    indices = range(0, count, every)
+    columns = min(columns or max(1, round((len(indices) * size[1] / size[0]) ** 0.5)), len(indices))
+    sheet = Image.new("RGB", (columns * size[0], -(-len(indices) // columns) * size[1]), PAPER)
+    window, seen = window_of(volume), set()
+    for number, index in enumerate(indices):
+        seen |= _seen(*(view.take(a, index) for a in (labels, seeds) if a is not None))
+        picture = _draw(volume, view, index, labels, seeds, table, size, outline, window)
+        _mark_sides(picture, volume, view)
+        _write(picture, (4, 2), str(index))
+        sheet.paste(picture, (number % columns * size[0], number // columns * size[1]))
+    title = f"{view.name}, {len(indices)} of {count} slices (0 to {count - 1})"
+    return _frame(sheet, title, table, seen)
+
+
+def _on_grid(name: str, given: Volume | np.ndarray | None, volume: Volume) -> np.ndarray | None:
+    """The array of a label map, which must lie on the scan's grid."""
+    if given is None:
+        return None
+    if isinstance(given, Volume) and not volume.same_grid(given):
+        raise InputError(f"{name} {given.name}: not on the grid of scan {volume.name}; resample to it first")
+    array = given.array if isinstance(given, Volume) else np.asarray(given)
+    if array.shape != volume.shape:
+        raise InputError(f"{name} of shape {array.shape}: expected the scan's shape {volume.shape}")
+    if array.dtype in (np.uint8, np.bool_):
+        return array.view(np.uint8)
+    if array.dtype.kind not in "iuf" or not (array.min() >= 0 and array.max() <= 255):
+        raise InputError(f"{name}: values from {array.min()} to {array.max()}; expected whole numbers from 0 to 255")
+    return array.astype(np.uint8)
+
+
+def _seen(*maps: np.ndarray) -> set[int]:
+    """The numbers that occur, without background."""
+    return {int(n) for array in maps for n in np.flatnonzero(np.bincount(array.ravel()))} - {0}
+
+
+def _fullest(view: View, labels: np.ndarray | None, count: int) -> int:
+    """The slice with most marked voxels; the middle one where nothing is marked."""
+    marked = None if labels is None else (labels > 0) & (labels < EVERYTHING_ELSE)
+    if marked is None or not marked.any():
+        return count // 2
+    return int(np.count_nonzero(marked, axis=tuple(a for a in range(3) if a != view.axis)).argmax())
+
+
+def _size(volume: Volume, view: View, zoom: float | None) -> tuple[int, int]:
+    """Width and height of the picture in pixels, in the proportions of the patient."""
+    mm = [volume.shape[a] * volume.spacing[a] for a in (view.right, view.down)]
+    finest = min(volume.spacing[a] for a in (view.right, view.down))
+    if zoom is None:
+        zoom = max(1, round(FRAME_PIXELS * finest / max(mm)))
+    width, height = (max(1, round(length / finest * zoom)) if np.isfinite(zoom) else 0 for length in mm)
+    if not (zoom > 0 and max(width, height) <= MAX_PIXELS):
+        raise InputError(f"zoom={zoom}: makes a picture of {width} × {height} pixels; expected at most {MAX_PIXELS}")
+    return width, height
+
+
+def _draw(
+    volume: Volume,
+    view: View,
+    index: int,
+    labels: np.ndarray | None,
+    seeds: np.ndarray | None,
+    table: LabelTable,
+    size: tuple[int, int],
+    outline: bool,
+    window: tuple[float, float],
+) -> Image.Image:
+    """Gray values with labels and strokes on them, at the size of the picture."""
+    lower, upper = window
+    gray = np.nan_to_num(view.take(volume.array, index).astype(np.float32))
+    gray = np.clip((gray - lower) * (255 / (upper - lower)), 0, 255).astype(np.uint8)
+    rgb = np.repeat(np.asarray(Image.fromarray(gray).resize(size, Image.Resampling.BICUBIC))[..., None], 3, 2)
+    colors = _colors(table)
+    if labels is not None:
+        shown = _enlarge(view.take(labels, index), size)
+        if outline:
+            edge = _edges(shown, 2 if size[0] >= 2 * volume.shape[view.right] else 1)
+            rgb[edge] = colors[shown[edge]]
+        else:
+            _tint(rgb, shown, colors, 0.4)
+    if seeds is not None:
+        _tint(rgb, _enlarge(view.take(seeds, index), size), colors, 0.75)
+    return Image.fromarray(rgb)
+
+
+def _enlarge(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Labels at the size of the picture, voxels as blocks: the outline shows what was really marked."""
+    return np.asarray(Image.fromarray(np.ascontiguousarray(labels)).resize(size, Image.Resampling.NEAREST))
+
+
+def _colors(table: LabelTable) -> np.ndarray:
+    """Colors of all label numbers, (256, 3)."""
+    colors = np.zeros((256, 3), np.uint8)
+    colors[EVERYTHING_ELSE] = ELSE_COLOR
+    for number, label in table.items():
+        colors[number] = np.rint(np.multiply(label.rgb, 255))
+    return colors
+
+
+def _edges(labels: np.ndarray, width: int) -> np.ndarray:
+    """The inner border of each label, so that a line never covers more than the label does."""
+    inside = labels > 0
+    edge = inside & _touches(labels, lambda a, b: a != b)
+    for _ in range(width - 1):
+        edge |= inside & _touches(edge, lambda a, b: b & ~a)
+    return edge
+
+
+def _touches(array: np.ndarray, differ: object) -> np.ndarray:
+    """Where the comparison with one of the four neighbors holds."""
+    found = np.zeros(array.shape, bool)
+    for axis in (0, 1):
+        here, there = (tuple(slice(*s) if a == axis else slice(None) for a in (0, 1)) for s in ((None, -1), (1, None)))
+        found[here] |= differ(array[here], array[there])
+        found[there] |= differ(array[there], array[here])
+    return found
+
+
+def _tint(rgb: np.ndarray, labels: np.ndarray, colors: np.ndarray, share: float) -> None:
+    """Mix the labels' colors into a picture."""
+    there = labels > 0
+    rgb[there] = (rgb[there] * (1 - share) + colors[labels[there]] * share).astype(np.uint8)
+
+
+@functools.cache
+def _font() -> ImageFont.ImageFont:
+    return ImageFont.load_default(FONT_SIZE)
+
+
+def _write(picture: Image.Image, place: tuple[float, float], text: str, anchor: str = "la") -> None:
+    """Write light letters with a dark rim, legible on any gray."""
+    draw = ImageDraw.Draw(picture)
+    draw.text(place, text, fill=INK, font=_font(), anchor=anchor, stroke_width=1, stroke_fill=PAPER)
+
+
+def _mark_sides(picture: Image.Image, volume: Volume, view: View) -> None:
+    """Write at each edge which side of the patient lies there."""
+    axes = np.reshape(volume.direction, (3, 3)).T[::-1]
+    right = axes[view.right] * (-1 if view.flip_right else 1)
+    down = axes[view.down] * (-1 if view.flip_down else 1)
+    width, height = picture.size
+    _write(picture, (4, height / 2), letters(-right), "lm")
+    _write(picture, (width - 4, height / 2), letters(right), "rm")
+    _write(picture, (width / 2, 3), letters(-down), "ma")
+    _write(picture, (width / 2, height - 4), letters(down), "md")
+
+
+def letters(way: Iterable[float]) -> str:
+    """Name a direction in LPS: "A", or "AS" where it leans.
+
+    Examples
+    --------
+    >>> letters((0, -1, 0)), letters((0.1, -0.8, 0.6))
+    ('A', 'AS')
+    """
+    way = np.asarray(way, float)
+    order = np.argsort(-np.abs(way), kind="stable")[:2]
+    chosen = [k for rank, k in enumerate(order) if rank == 0 or abs(way[k]) > SECOND_LETTER]
+    return "".join(LETTERS[k][0 if way[k] > 0 else 1] for k in chosen)
+
+
+def _title(volume: Volume, view: View, index: int) -> str:
+    """Plane, number and position of a slice, the position along the axis it crosses."""
+    center = [(n - 1) / 2 for n in volume.shape]
+    center[view.axis] = index
+    world = int(np.argmax(np.abs(CONVENTIONS[view.name][0])))
+    mm = float(volume.points([center])[0, world])
+    side = LETTERS[world][0 if mm >= 0 else 1]
+    return f"{view.name} slice {index} (0 to {volume.shape[view.axis] - 1}),  {side} {abs(mm):.1f} mm"
+
+
+def _frame(picture: Image.Image, title: str, table: LabelTable, seen: set[int]) -> Image.Image:
+    """Put the title above and the names of the labels that can be seen below."""
+    entries = [(tuple(round(255 * c) for c in table[n].rgb), table[n].title) for n in sorted(seen) if n in table]
+    entries += [(ELSE_COLOR, "everything else")] if EVERYTHING_ELSE in seen else []
+    line, width = FONT_SIZE + 7, picture.width
+    places, x, y = [], 6, 0
+    for color, name in entries:
+        need = FONT_SIZE + 6 + _font().getlength(name) + 14
+        if x > 6 and x + need > width:
+            x, y = 6, y + line
+        places.append((x, y, color, name))
+        x += need
+    foot = y + line if entries else 0
+    framed = Image.new("RGB", (width, line + picture.height + foot), PAPER)
+    framed.paste(picture, (0, line))
+    draw = ImageDraw.Draw(framed)
+    draw.text((6, line / 2), title, fill=INK, font=_font(), anchor="lm")
+    for x, y, color, name in places:
+        top = line + picture.height + y
+        draw.rectangle((x, top + 4, x + FONT_SIZE - 3, top + 1 + FONT_SIZE), fill=color)
+        draw.text((x + FONT_SIZE + 4, top + line / 2), name, fill=INK, font=_font(), anchor="lm")
+    return framed
