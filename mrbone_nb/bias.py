@@ -37,7 +37,9 @@ def _foreground(small: np.ndarray) -> np.ndarray:
     """Where there is signal rather than air (Otsu's threshold, lowered so that muscle stays in)."""
     from skimage.filters import threshold_otsu
 
-    return small > 0.4 * threshold_otsu(small) if small.max() > small.min() else np.zeros(small.shape, bool)
+    if small.max() == small.min():
+        return np.zeros(small.shape, bool)
+    return small > 0.4 * threshold_otsu(small.ravel().astype(float))  # as a list, lest it be taken for a color picture
 
 
 def _flatten(image: np.ndarray, log_field: np.ndarray, factors: tuple[int, ...], inside: np.ndarray) -> np.ndarray:

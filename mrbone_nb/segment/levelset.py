@@ -82,14 +82,17 @@ def geodesic_active_contour(
     front.SetAdvectionScaling(attraction)
     front.SetNumberOfIterations(iterations)
     front.SetMaximumRMSError(1e-4)
-    pictures = [sitk.GetImageFromArray(a.astype(np.float32)) for a in (start, speed)]
+    # ITK's gradient wants four voxels on every axis, but a single plane has no curvature across it.
+    widths = [(0, max(0, 4 - n) if axis or n > 1 else 0) for axis, n in enumerate(start.shape)]
+    pictures = [sitk.GetImageFromArray(np.pad(a, widths, mode="edge").astype(np.float32)) for a in (start, speed)]
     for picture in pictures:
         picture.SetSpacing(spacing[::-1])
-    if mask.shape[0] == 1:  # a single plane has no curvature across it
+    if mask.shape[0] == 1:
         flat = [picture[:, :, 0] for picture in pictures]
         moved = sitk.GetArrayFromImage(front.Execute(*flat))[None]
     else:
         moved = sitk.GetArrayFromImage(front.Execute(*pictures))
+    moved = moved[tuple(slice(n) for n in start.shape)]
     out = np.zeros_like(mask)
     out[box] = ((moved <= 0) & (start < reach)) | (start < -reach)
     return out

@@ -6,6 +6,7 @@ and to see why a threshold is not enough.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import numpy as np
@@ -78,10 +79,9 @@ def hounsfield_threshold(
     return (image >= np.float32(lower)) & (image <= np.float32(upper))
 
 
-def _histogram(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Counts and centers of 1024 bins: one pass over the image serves every histogram method."""
-    counts, edges = np.histogram(image, 1024)
-    return counts, ((edges[1:] + edges[:-1]) / 2).astype(np.float32)
+def _histogram(image: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """Counts and edges of the bins; in float64, since float32 cannot part the bins of a nearly constant image."""
+    return np.histogram(image, bins, range=(np.float64(image.min()), np.float64(image.max())))
 
 
 @step(preview="volume", bytes_per_voxel=10)
@@ -112,7 +112,12 @@ def otsu(image: Image, *, polarity: Polarity = "bright") -> Mask:
     >>> otsu(np.array([[[0.0, 0.1, 0.9, 1.0]]])).tolist()
     [[[False, False, True, True]]]
     """
-    return _above(image, polarity, lambda hist: _skimage("threshold_otsu", hist=hist))
+
+    def level() -> float:
+        counts, edges = _histogram(image, 1024)
+        return _skimage("threshold_otsu", hist=(counts, (edges[1:] + edges[:-1]) / 2))
+
+    return _above(image, polarity, level)
 
 
 @step(preview="volume", bytes_per_voxel=10)
@@ -144,7 +149,7 @@ def li(image: Image, *, polarity: Polarity = "bright") -> Mask:
     """
     from ..filters import sample
 
-    return _above(image, polarity, lambda hist: _skimage("threshold_li", sample(image)))
+    return _above(image, polarity, lambda: _skimage("threshold_li", sample(image)))
 
 
 @step(preview="volume", bytes_per_voxel=10)
@@ -178,7 +183,7 @@ def multi_otsu(
     >>> multi_otsu(np.array([[[0.0, 0.1, 0.5, 0.52, 0.9, 1.0]]]), classes=3, keep=2).tolist()
     [[[False, False, True, True, False, False]]]
     """
-    counts, edges = np.histogram(image, 256)  # the search grows fast with the number of bins
+    counts, edges = _histogram(image, 256)  # the search grows fast with the number of bins
     if np.count_nonzero(counts) < classes:
         return np.zeros(image.shape, bool)
     levels = _skimage("threshold_multiotsu", classes=classes, hist=(counts, edges[1:]))
@@ -258,16 +263,16 @@ def local_threshold(
     """
     from scipy.ndimage import uniform_filter
 
-    box = [2 * int(radius / s) + 1 for s in spacing]
+    box = [2 * int(radius / s + 1e-6) + 1 for s in spacing]
     excess = image - uniform_filter(image, box, mode="nearest")
     return excess > offset if polarity == "bright" else -excess > offset
 
 
-def _above(image: np.ndarray, polarity: str, level: object) -> np.ndarray:
+def _above(image: np.ndarray, polarity: str, level: Callable[[], float]) -> np.ndarray:
     """The side of a threshold that is wanted; nothing where the image is constant."""
     if image.max() == image.min():
         return np.zeros(image.shape, bool)
-    cut = np.float32(level(_histogram(image)))
+    cut = np.float32(level())
     return image > cut if polarity == "bright" else image <= cut
 
 
