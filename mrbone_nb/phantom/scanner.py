@@ -1,0 +1,237 @@
+"""The scanner: slices of a body part with all that a scanner adds to it.
+
+Order as in life: the voxel averages what lies in it, fat is shifted along the readout, metal and
+motion displace, the coil weights, and noise is added to the complex signal before its magnitude is taken.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy import ndimage as ndi
+
+from ..errors import InputError
+from ..volume import Volume
+from .anatomy import Body
+from .artifacts import Metal, add_metal, add_motion, add_noise, coil
+from .tissue import FAT_SHIFT_PPM, GYROMAGNETIC_MHZ_PER_T, Sequence, find_sequence, signal_tables
+
+# Directions of (column, row, plane) as columns, LPS, in the standard planes.
+PLANES = {
+    "sagittal": np.array([[0, 0, -1], [1, 0, 0], [0, -1, 0]], float),
+    "coronal": np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], float),
+    "axial": np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]], float),
+}
+
+
+class Phantom(NamedTuple):
+    """Hold a simulated scan and its truth on the same grid."""
+
+    volume: Volume
+    truth: Volume
+
+
+def scan(
+    body: Body,
+    sequence: str | Sequence = "t1",
+    *,
+    spacing: tuple[float, float, float] | None = None,
+    plane: Literal["native", "sagittal", "coronal", "axial"] = "native",
+    tilt: tuple[float, float] = (0.0, 0.0),
+    grid: Volume | None = None,
+    field: float = 3.0,
+    noise: float = 0.02,
+    bias: float = 0.25,
+    shift: float | None = None,
+    blur: float = 0.4,
+    motion: float = 0.0,
+    metal: Metal | None = None,
+    seed: int = 0,
+) -> Phantom:
+    """Scan a body part.
+
+    Parameters
+    ----------
+    body
+        What ``build_body``, ``knee_body`` … made.
+    sequence
+        A name of ``SEQUENCES`` or an own ``Sequence``.
+    spacing
+        Slice thickness, row and column spacing in mm; by default the body's own grid.
+    plane
+        Orientation of the slices; "native" keeps the axes of the body's grid.
+    tilt
+        Turn of the slices about the row and then the column direction, degrees.
+    grid
+        Scan exactly this grid; overrides ``spacing``, ``plane`` and ``tilt``.
+    field
+        Field strength in T, 1.5 or 3.
+    noise
+        Standard deviation of the noise in each channel, relative to the brightest of muscle, fat,
+        marrow and cartilage (which give 1000).
+    bias
+        How much brighter the coil sees its nearest corner than the mean: 0.25 means from 1/1.25 to 1.25.
+    shift
+        Chemical shift of fat along the rows in mm; by default what follows from the field, the
+        bandwidth of the sequence and the column spacing.
+    blur
+        Width of the point spread within the slice, standard deviation in voxels.
+    motion
+        Amplitude in mm of a periodic motion along the columns, which makes ghosts.
+    metal
+        An implant, or None.
+    seed
+        Seed of the noise and the coil.
+
+    Returns
+    -------
+    Phantom
+        ``volume`` float32 and ``truth`` uint8 (the label that fills most of the voxel) on one grid.
+
+    Raises
+    ------
+    InputError
+        An unknown name or a number out of its range.
+    """
+    _check(noise=noise, bias=bias, blur=blur, motion=motion)
+    settings = find_sequence(sequence)
+    target = grid if grid is not None else scan_grid(body.tissue, spacing, plane, tilt)
+    if shift is None:
+        shift = FAT_SHIFT_PPM * GYROMAGNETIC_MHZ_PER_T * field / settings.bandwidth * target.spacing[2]
+    image = _echo(body, settings, field, target, shift)
+    if metal is not None:
+        image = add_metal(image, target, metal, settings)
+    if blur > 0:
+        image = ndi.gaussian_filter(image, (0, blur, blur), truncate=3)
+    if motion > 0:
+        image = add_motion(image, target.spacing[1], motion)
+    rng = np.random.default_rng([seed, 2])
+    image *= coil(target, bias, rng)
+    image = add_noise(image, 1000 * noise, rng)
+    truth = _average_labels(body.bones, target)
+    meta = _meta(sequence, settings, field, noise, shift)
+    volume = target.with_array(image, name=f"phantom_{meta['sequence']}", meta=meta)
+    return Phantom(volume, target.with_array(truth, name="truth", meta={}))
+
+
+def _check(**values: float) -> None:
+    tops = dict(noise=1.0, bias=5.0, blur=5.0, motion=20.0)
+    for name, value in values.items():
+        if not (np.isfinite(value) and 0 <= value <= tops[name]):
+            raise InputError(f"{name}={value}: expected 0 to {tops[name]:g}")
+
+
+def _meta(name: str | Sequence, settings: Sequence, field: float, noise: float, shift: float) -> dict:
+    """The facts on the acquisition that a reader would find in the file."""
+    return {
+        "modality": "MR",
+        "sequence": name if isinstance(name, str) else "own",
+        "settings": settings,
+        "echo_time": settings.te,
+        "repetition_time": settings.tr,
+        "field_strength": field,
+        "fat_suppressed": settings.fat < 0.5,
+        "noise_sigma": 1000 * noise,
+        "fat_shift_mm": shift,
+    }
+
+
+def scan_grid(
+    body: Volume,
+    spacing: tuple[float, float, float] | None = None,
+    plane: str = "native",
+    tilt: tuple[float, float] = (0.0, 0.0),
+) -> Volume:
+    """Place slices so that they cover a body's grid; gives an empty Volume of uint8."""
+    if plane != "native" and plane not in PLANES:
+        raise InputError(f"plane={plane!r}: expected native, {', '.join(PLANES)}")
+    if plane == "native" and spacing is None and tilt == (0.0, 0.0):
+        return body.with_array(np.zeros(body.shape, np.uint8))
+    axes = np.reshape(body.direction, (3, 3)) if plane == "native" else PLANES[plane]
+    for angle, about in zip(np.deg2rad(tilt), (1, 0), strict=True):
+        axes = _turn(axes[:, about], angle) @ axes
+    own = np.abs(np.reshape(body.direction, (3, 3)).T @ axes)
+    spacing = spacing or tuple((np.array(body.spacing)[::-1] @ own)[::-1])
+    if len(spacing) != 3 or not all(np.isfinite(s) and s > 0 for s in spacing):
+        raise InputError(f"spacing={spacing} mm: expected three positive numbers (plane, row, column)")
+    step = np.array(spacing)[::-1]
+    reach = np.array(body.shape)[::-1] * np.array(body.spacing)[::-1] @ own
+    size = np.maximum(1, np.floor(reach / step + 1e-6)).astype(int)
+    middle = body.points([(np.array(body.shape) - 1) / 2])[0]
+    origin = middle - axes @ ((size - 1) / 2 * step)
+    return Volume(np.zeros(size[::-1], np.uint8), tuple(step[::-1]), tuple(origin), tuple(axes.ravel()))
+
+
+def _turn(axis: np.ndarray, angle: float) -> np.ndarray:
+    """Rotation matrix about a unit vector (Rodrigues)."""
+    x, y, z = axis
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+
+
+def _echo(body: Body, settings: Sequence, field: float, target: Volume, shift: float) -> np.ndarray:
+    """Signal of water and shifted fat on the scan's grid, without artifacts."""
+    water, fat = (table[body.tissue.array] * body.texture for table in signal_tables(settings, field))
+    along_rows = np.reshape(target.direction, (3, 3))[:, 0]
+    displaced = Volume(
+        fat, body.tissue.spacing, tuple(np.array(body.tissue.origin) + shift * along_rows), body.tissue.direction
+    )
+    return average(body.tissue.with_array(water), target) + average(displaced, target)
+
+
+def _parts(source: Volume, target: Volume) -> list[int]:
+    """How many samples a voxel of the scan needs along each of its axes to see each voxel of the body."""
+    turn = np.abs(np.reshape(target.direction, (3, 3)).T @ np.reshape(source.direction, (3, 3)))
+    fine = turn @ np.array(source.spacing)[::-1]
+    parts = np.ceil(np.array(target.spacing)[::-1] / fine - 0.01)
+    return np.maximum(1, parts).astype(int)[::-1].tolist()
+
+
+def _fine_grid(target: Volume, parts: list[int]):
+    """The scan's grid divided into parts, as an empty SimpleITK image."""
+    import SimpleITK as sitk
+
+    step = np.array(target.spacing) / parts
+    first = [[(1 / n - 1) / 2 for n in parts]]
+    image = sitk.Image([int(n * p) for n, p in zip(target.shape[::-1], parts[::-1], strict=True)], sitk.sitkUInt8)
+    image.SetSpacing(step[::-1].tolist())
+    image.SetOrigin(target.points(first)[0].tolist())
+    image.SetDirection(target.direction)
+    return image
+
+
+def average(source: Volume, target: Volume) -> np.ndarray:
+    """Average a fine image over each voxel of the scan, float32: this is the partial volume effect."""
+    import SimpleITK as sitk
+
+    if source.same_grid(target):
+        return np.array(source.array, np.float32)
+    parts = _parts(source, target)
+    fine = sitk.Resample(source.to_sitk(), _fine_grid(target, parts), sitk.Transform(), sitk.sitkLinear, 0.0)
+    return _blocks(sitk.GetArrayViewFromImage(fine), target.shape, parts).mean(axis=(1, 3, 5), dtype=np.float32)
+
+
+def _blocks(array: np.ndarray, shape: tuple[int, int, int], parts: list[int]) -> np.ndarray:
+    """View an array divided into parts as (P, parts, M, parts, N, parts)."""
+    return array.reshape([n for pair in zip(shape, parts, strict=True) for n in pair])
+
+
+def _average_labels(bones: Volume, target: Volume) -> np.ndarray:
+    """Give each voxel of the scan the label that fills most of it."""
+    import SimpleITK as sitk
+
+    if bones.same_grid(target):
+        return np.array(bones.array)
+    parts = _parts(bones, target)
+    fine = sitk.Resample(bones.to_sitk(), _fine_grid(target, parts), sitk.Transform(), sitk.sitkNearestNeighbor, 0)
+    blocks = _blocks(sitk.GetArrayViewFromImage(fine), target.shape, parts)
+    if np.prod(parts) == 1:
+        return np.array(blocks.reshape(target.shape))
+    numbers = np.unique(bones.array)
+    most, truth = np.zeros(target.shape, np.int32), np.zeros(target.shape, np.uint8)
+    for number in numbers:
+        count = (blocks == number).sum(axis=(1, 3, 5), dtype=np.int32)
+        truth[count > most] = number
+        np.maximum(most, count, out=most)
+    return truth
