@@ -9,8 +9,12 @@ import shutil
 import unicodedata
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from .volume import Volume
 
 MAX_NAME = 80
 PROBE_BYTES = 65_536
@@ -131,6 +135,19 @@ def check_writable(folder: Path | str, names: Iterable[str] = (), overwrite: boo
         _discard(probe)
     if free < needed:
         raise InputError(f"{folder}: {needed / 1e6:.0f} MB are needed and {free / 1e6:.0f} MB are free on that disk")
+
+
+def refuse_blocked(volume: Volume) -> None:
+    """Refuse to write what was made from a scan with a fault that nobody accepted (a gap, shear, …)."""
+    faults = [str(f) for f in volume.meta.get("blocking", ()) if str(f) not in volume.accepted]
+    if faults:
+        words = ", ".join(f'"{f}"' for f in faults)
+        flags = " ".join(f"--accept {f}" for f in faults)
+        comma = "," if len(faults) == 1 else ""
+        raise InputError(
+            f"{volume.name}: not written, since the scan has a fault that changes sizes or places ({', '.join(faults)}); "
+            f"to go on all the same, read it with accept=({words}{comma}) or {flags}"
+        )
 
 
 def make_folder(folder: Path | str) -> Path:

@@ -53,6 +53,18 @@ class Mesh:
         return np.array([self.vertices.min(axis=0), self.vertices.max(axis=0)])
 
 
+    def normals(self) -> np.ndarray:
+        """Give unit normals at the vertices, (V, 3): those of the faces around, weighted by area."""
+        a, b, c = (self.vertices[self.faces[:, k]] for k in range(3))
+        normal = np.cross(b - a, c - a)
+        total = np.zeros_like(self.vertices)
+        for k in range(3):
+            for axis in range(3):
+                total[:, axis] += np.bincount(self.faces[:, k], normal[:, axis], len(total))
+        size = np.linalg.norm(total, axis=1, keepdims=True)
+        return np.where(size > 0, total / np.where(size > 0, size, 1), [0.0, 0.0, 1.0])
+
+
 @dataclass(frozen=True)
 class MeshReport:
     """Tell what is known of a mesh; ``reason`` says why it is no closed surface, or is empty."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 
+from .bones import Label, LabelTable
 from .errors import InputError
+from .files import check_writable, refuse_blocked, safe_name, safe_path
 from .mesh import Mesh, decimate
+from .meshfile import write_mesh
 from .slices import resample, slice_distances, smooth, straighten
 from .step import Param, Range, Spacing, parameters_of
 from .volume import Volume
@@ -84,6 +90,79 @@ def surface(
 
 
 SURFACE_PARAMS: dict[str, Param] = parameters_of(surface, skip=("volume", "label"))
+
+
+def write_meshes(
+    labels: Volume,
+    folder: Path | str,
+    table: LabelTable | None = None,
+    *,
+    stem: str | None = None,
+    formats: tuple[str, ...] = ("stl",),
+    settings: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Trace every label of a label map and write one file a label and format.
+
+    Names follow BIDS: ``SCAN_hemi-R_label-femur_mesh.stl``.
+
+    Parameters
+    ----------
+    labels
+        Label map or mask, (P, M, N), with its geometry.
+    folder
+        Where the files go; it must exist.
+    table
+        What the numbers mean; unnamed ones become ``label N``.
+    stem
+        Beginning of the file names; the name of ``labels`` if left out.
+    formats
+        Any of ``"stl"``, ``"ply"``, ``"obj"``, ``"glb"``.
+    settings
+        Parameters of `surface`, as a recipe holds them.
+    overwrite
+        Whether files that are there may be replaced.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+    """
+    refuse_blocked(labels)
+    values = [int(v) for v in np.unique(labels.array) if v != 0]
+    if not values:
+        raise InputError(f"{labels.name}: the mask is empty; nothing to export")
+    named = (table or LabelTable()).filled(values)
+    names = mesh_names(named, stem or labels.name)
+    files = {(v, f): f"{names[v]}.{f.lstrip('.')}" for v in values for f in formats}
+    check_writable(folder, files.values(), overwrite)
+    note = f"accepted: {', '.join(labels.accepted)}" if labels.accepted else ""
+    written = []
+    for value in values:
+        mesh = surface(labels, value, **(settings or {}))
+        for suffix in formats:
+            label, path = named[value], safe_path(folder, files[value, suffix])
+            write_mesh(mesh, path, name=label.title, color=label.rgb, note=note, overwrite=overwrite)
+            written.append(path)
+    return written
+
+
+def mesh_names(table: LabelTable, stem: str) -> dict[int, str]:
+    """Give each label a file name without extension: ``SCAN_hemi-R_label-femur_mesh``, no two alike."""
+    stem = safe_name(re.sub(r"_(dseg|mask)$", "", stem), 32)
+    wanted = {value: _bids_words(label) for value, label in table.items()}
+    names = {}
+    for value, words in wanted.items():
+        twice = [w.lower() for w in wanted.values()].count(words.lower()) > 1  # some disks ignore case
+        names[value] = f"{stem}_{words}{value if twice else ''}_mesh"
+    return names
+
+
+def _bids_words(label: Label) -> str:
+    """Name a label as BIDS does: the side as hemi-L or hemi-R, the name in camel case, letters and digits alone."""
+    words = re.findall(r"[A-Za-z0-9]+", safe_name(label.name, 30)) or ["unnamed"]
+    camel = words[0] + "".join(w[:1].upper() + w[1:] for w in words[1:])
+    return (f"hemi-{label.side[0].upper()}_" if label.side else "") + f"label-{camel}"
 
 
 def _mask_of(volume: Volume, label: int | None) -> np.ndarray:
@@ -179,7 +258,7 @@ def _trace(field: np.ndarray, cell: float) -> tuple[np.ndarray, np.ndarray]:
     from skimage.measure import marching_cubes
 
     # A value of exactly 0 would put several vertices on one grid point: triangles without area.
-    flat = np.float32(1e-4 * cell)
+    flat = np.float32(1e-3 * cell)
     field = np.where(np.abs(field) < flat, np.copysign(flat, field), field)
     vertices, faces, _, _ = marching_cubes(field, 0.0, gradient_direction="ascent", allow_degenerate=False)
     return vertices.astype(np.float64), faces
@@ -189,12 +268,5 @@ def _match_volume(mesh: Mesh, target: float, limit: float) -> Mesh:
     """Move every vertex a little along its normal so that the enclosed volume is the target."""
     for _ in range(2):
         shift = np.clip((target - mesh.volume) / mesh.area, -limit, limit)
-        a, b, c = (mesh.vertices[mesh.faces[:, k]] for k in range(3))
-        normal = np.cross(b - a, c - a)
-        total = np.zeros_like(mesh.vertices)
-        for k in range(3):
-            for axis in range(3):
-                total[:, axis] += np.bincount(mesh.faces[:, k], normal[:, axis], len(total))
-        total /= np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
-        mesh = Mesh(mesh.vertices + shift * total, mesh.faces)
+        mesh = Mesh(mesh.vertices + shift * mesh.normals(), mesh.faces)
     return mesh
