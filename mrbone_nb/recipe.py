@@ -24,6 +24,7 @@ SCHEMA = 1
 MAX_BYTES = 1_000_000  # a recipe is a page of text; anything larger is not one
 MAX_DEPTH = 50
 MAX_CALLS = 200
+MAX_DIGITS = 300  # longer whole numbers do not fit a float
 MEASURES = ("volume", "area")
 
 
@@ -161,10 +162,9 @@ class Recipe:
         state: dict[str, np.ndarray] = {"image": volume.array}
         for name, given in (("seeds", seeds), ("labels", labels)):
             if given is not None:
-                state[name] = _on_grid(name, given, volume)
+                state[name] = on_grid(name, given, volume)
         self._check_flow(state)
-        need = max((find_step(c.step).bytes_per_voxel for c in self.calls), default=0)
-        note = memory.check((need + 8) * volume.array.size, self.name)
+        note = self.memory_note(volume)
         seconds = {}
         for number, call in enumerate(progress(self.calls), 1):
             started = time.perf_counter()
@@ -176,6 +176,11 @@ class Recipe:
         strokes = None if seeds is None else volume.with_array(state["seeds"])
         notes = (note,) if note else ()
         return Result(volume, volume.with_array(result.astype(np.uint8)), self, strokes, seconds, notes=notes)
+
+    def memory_note(self, volume: Volume) -> str:
+        """Say how much memory the costliest step needs, or nothing for little; refuse where there is not enough."""
+        need = max((find_step(call.step).bytes_per_voxel for call in self.calls), default=0)
+        return memory.check((need + 8) * volume.array.size, self.name)
 
     def _check_flow(self, state: Mapping[str, Any]) -> None:
         """See before the first step that every step will find its arrays."""
@@ -265,8 +270,8 @@ def _each_label(
     return after
 
 
-def _on_grid(name: str, given: Volume | np.ndarray, volume: Volume) -> np.ndarray:
-    """The array of seeds or labels, which must lie on the scan's grid."""
+def on_grid(name: str, given: Volume | np.ndarray, volume: Volume) -> np.ndarray:
+    """Give the array of seeds or labels, which must lie on the scan's grid, in the dtype of its slot."""
     if isinstance(given, Volume):
         if not volume.same_grid(given):
             raise InputError(
@@ -318,13 +323,18 @@ def parse_json(text: str, where: str) -> Any:
             raise InputError(f"{where}: the number {number[:40]} is too large")
         return float(number)
 
+    def whole(number: str) -> int:
+        if len(number) > MAX_DIGITS:
+            raise InputError(f"{where}: the number {number[:40]} is too large")
+        return int(number)
+
     depth = 0
     for sign in text:  # before the parser, which would recurse as deep as the text says
         depth += (sign in "[{") - (sign in "]}")
         if depth > MAX_DEPTH:
             raise InputError(f"{where}: nested deeper than {MAX_DEPTH} levels")
     try:
-        return json.loads(text, parse_constant=no_constant, parse_float=finite)
+        return json.loads(text, parse_constant=no_constant, parse_float=finite, parse_int=whole)
     except json.JSONDecodeError as error:
         raise InputError(f"{where}: not JSON (line {error.lineno}: {error.msg})") from None
     except ValueError as error:
