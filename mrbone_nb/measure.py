@@ -111,7 +111,7 @@ def compare(
     """
     if not labels_a.same_grid(labels_b):
         raise InputError(
-            f"{labels_a.name} and {labels_b.name} lie on different grids: {_grid(labels_a)} and {_grid(labels_b)}; "
+            f"{labels_a.name} and {labels_b.name} lie on different grids: {describe_grid(labels_a)} and {describe_grid(labels_b)}; "
             "resample one onto the other (labels=True)"
         )
     a, b = (v.array.astype(np.uint8) if v.array.dtype == bool else v.array for v in (labels_a, labels_b))
@@ -210,7 +210,7 @@ def _same_shape(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return a, b
 
 
-def _grid(volume: Volume) -> str:
+def describe_grid(volume: Volume) -> str:
     """Describe a grid in a few words for a message."""
     size = "×".join(map(str, volume.shape))
     spacing = "×".join(f"{s:.4g}" for s in volume.spacing)

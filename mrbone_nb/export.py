@@ -1,0 +1,150 @@
+"""Label maps out and in again: one call for every format, by the extension of the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from .bones import LAST, LabelTable, sidecar
+from .errors import InputError
+from .files import check_writable, refuse_blocked, write_text
+from .labelfile import SUFFIXES, read_image, suffix_of, write_image
+from .measure import describe_grid
+from .volume import Volume
+
+
+def write_labels(
+    labels: Volume,
+    path: Path | str,
+    table: LabelTable | None = None,
+    *,
+    scan: Volume | None = None,
+    dicom_type: Literal["BINARY", "LABELMAP"] = "BINARY",
+    overwrite: bool = False,
+) -> Path:
+    """Write a label map (or mask) in the format that the extension names, read it back and compare.
+
+    ``.nii``, ``.nii.gz``, ``.nrrd`` and ``.mha`` get a sidecar ``.json`` with names, sides and colors;
+    ``.seg.nrrd`` (3D Slicer) and ``.dcm`` (DICOM-SEG) hold them inside. Only DICOM-SEG carries the
+    patient's identity, as its standard demands, and warns of it.
+
+    Parameters
+    ----------
+    labels
+        Whole numbers, (P, M, N), 0 = background, with their geometry.
+    path
+        Where it goes.
+    table
+        What the numbers mean; unnamed ones become ``label N``.
+    scan
+        The scan that was segmented: its grid must be the same. DICOM-SEG needs it, read from DICOM.
+    dicom_type
+        ``"BINARY"`` is read by 3D Slicer and most other programs; ``"LABELMAP"`` (in the standard since
+        2024) is much smaller, and few programs read it yet.
+    overwrite
+        Whether files that are there may be replaced.
+
+    Returns
+    -------
+    Path
+        The path.
+
+    Raises
+    ------
+    InputError
+        Empty mask, other grid than the scan's, a fault of the scan that was not accepted, unknown
+        extension, or a file that cannot be written.
+    """
+    path, suffix = Path(path), suffix_of(path)
+    if not suffix:
+        raise InputError(f"{path.name}: unknown kind of label map; known are {', '.join(SUFFIXES)} and .dcm")
+    values = _labels_of(labels, scan)
+    beside = not suffix.endswith((".seg.nrrd", ".dcm"))
+    if values[-1] > LAST and not beside:
+        raise InputError(f"{labels.name}: {values[-1]} means 'everything else' in strokes; {suffix} holds finished labels only")
+    named = (table or LabelTable()).filled(v for v in values if v <= LAST)
+    check_writable(path.parent, [path.name, *([sidecar(path).name] if beside else [])], overwrite)
+    if suffix == ".dcm":
+        from .dicomseg import write_dicom_seg
+
+        return write_dicom_seg(labels, path, named, scan, dicom_type, overwrite)
+    if beside:
+        write_text(sidecar(path), named.to_json(), overwrite)
+    return write_image(labels, path, named, overwrite)
+
+
+def read_labels(path: Path | str, like: Volume | None = None) -> tuple[Volume, LabelTable]:
+    """Read a label map and what its numbers mean.
+
+    Parameters
+    ----------
+    path
+        A ``.nii``, ``.nii.gz``, ``.nrrd``, ``.seg.nrrd``, ``.mha`` or DICOM-SEG (``.dcm``) file.
+    like
+        A scan onto whose grid the labels are put: 3D Slicer saves only the box around the segments.
+
+    Returns
+    -------
+    tuple of Volume and LabelTable
+        Labels as uint8, and the names found in the file or beside it (an empty table if none).
+
+    Raises
+    ------
+    InputError
+        If it is no label map, segments overlap, or the grid does not fit ``like``.
+    """
+    path, suffix = Path(path), suffix_of(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    if suffix == ".dcm":
+        from .dicomseg import read_dicom_seg
+
+        labels, table = read_dicom_seg(path)
+    elif suffix:
+        labels, table = read_image(path)
+    else:
+        raise InputError(f"{path.name}: unknown kind of label map; known are {', '.join(SUFFIXES)} and .dcm")
+    return (labels if like is None else onto_grid(labels, like)), table
+
+
+def onto_grid(labels: Volume, scan: Volume) -> Volume:
+    """Put labels that lie on a part of a scan's grid (or beyond it) onto the whole; nothing is interpolated."""
+    if labels.same_grid(scan):
+        return scan.with_array(labels.array, name=labels.name, files=labels.files)
+    ends = scan.index(labels.points([[0, 0, 0], np.array(labels.shape) - 1]))
+    start = np.rint(ends[0]).astype(int)
+    steps = scan.affine[:3, :3] - labels.affine[:3, :3]
+    off = np.abs(labels.points([start * 0]) - scan.points([start])).max()
+    if off > 1e-2 or np.abs(steps * max(labels.shape)).max() > 1e-2:
+        raise InputError(
+            f"{labels.name} does not lie on the grid of {scan.name}: {describe_grid(labels)} and {describe_grid(scan)}"
+        )
+    low, high = np.maximum(start, 0), np.minimum(start + labels.shape, scan.shape)
+    inside = tuple(slice(a, b) for a, b in zip(low, np.maximum(low, high), strict=True))
+    source = tuple(slice(a, b) for a, b in zip(low - start, np.maximum(low, high) - start, strict=True))
+    full = np.zeros(scan.shape, labels.array.dtype)
+    full[inside] = labels.array[source]
+    lost = np.count_nonzero(labels.array) - np.count_nonzero(full)
+    if lost:
+        raise InputError(f"{labels.name}: {lost} of its voxels lie outside {scan.name}")
+    return scan.with_array(full, name=labels.name, files=labels.files)
+
+
+def _labels_of(labels: Volume, scan: Volume | None) -> list[int]:
+    """The labels that occur; refuses what must not be written."""
+    refuse_blocked(labels)
+    if scan is not None:
+        refuse_blocked(scan)
+        if not labels.same_grid(scan):
+            raise InputError(
+                f"{labels.name} and {scan.name} lie on different grids: {describe_grid(labels)} and {describe_grid(scan)}"
+            )
+    array = labels.array
+    if array.dtype.kind not in "biu" or array.min() < 0 or array.max() > LAST + 1:
+        raise InputError(f"{labels.name}: values from {array.min()} to {array.max()}; expected whole numbers from 0 to {LAST}")
+    values = [int(v) for v in np.unique(array) if v != 0]
+    if not values:
+        raise InputError(f"{labels.name}: the mask is empty; nothing to export")
+    return values
