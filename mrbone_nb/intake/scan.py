@@ -1,0 +1,173 @@
+"""Look through a folder, a file or an archive: every file ends as a frame of a group, as skipped, or as damaged."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import InputError
+from . import files, frames, headers, mosaic
+from .files import Damaged, Entry, Skip
+from .groups import Group, split
+from .issues import clean
+from .records import Frame
+
+JUNK = {".ds_store", "thumbs.db", "desktop.ini"}
+REASONS = {
+    "nifti": "a NIfTI file: open it by its own name",
+    "nrrd": "an NRRD file: open it by its own name",
+    "metaimage": "a MetaImage file: open it by its own name",
+    "zip": "an archive: open it by its own name",
+    "other": "not a medical image",
+}
+
+
+@dataclass(slots=True)
+class Scan:
+    """What was found at one place."""
+
+    place: Path
+    groups: list[Group] = field(default_factory=list)
+    volumes: list[Entry] = field(default_factory=list)  # NIfTI, NRRD and MetaImage files
+    skipped: list[tuple[str, str]] = field(default_factory=list)  # name, why: in order as it is
+    damaged: list[tuple[str, str]] = field(default_factory=list)  # name, why: should have been readable
+    total: int = 0  # files looked at
+    archive: Path | None = None
+
+    @property
+    def patients(self) -> int:
+        """How many patients the files name."""
+        return len({g.first.source.patient for g in self.groups})
+
+
+@contextlib.contextmanager
+def scanned(path: str | os.PathLike) -> Iterator[Scan]:
+    """Look through a folder, a file or a zip archive, which stays unpacked in the meantime.
+
+    Raises
+    ------
+    InputError
+        Where the place does not exist or cannot be read, or an archive is not safe to unpack.
+    """
+    from .archive import unpacked
+
+    place = Path(path).expanduser()
+    try:
+        place = place.resolve(strict=True)
+    except (OSError, RuntimeError):
+        raise InputError(f"{clean(str(path), 300)}: no such file or folder; check the path") from None
+    with contextlib.ExitStack() as stack:
+        scan = Scan(place)
+        if place.is_dir():
+            entries = list(files.walk(place, scan.skipped))
+        else:
+            entry = Entry(place, place.name, place.stat().st_size)
+            entries = [entry]
+            if entry.size and files.kind_of(files.read_head(entry, 512), place.name) == "zip":
+                entries = stack.enter_context(unpacked(place))
+                scan.archive = place
+        single = not place.is_dir() and scan.archive is None
+        with quiet():
+            _look(scan, entries, single)
+        yield scan
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Hold back pydicom's warnings on odd values: what matters of them is in the issues, with the file's name."""
+    import logging
+
+    from pydicom import config
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        before, config.settings.reading_validation_mode = config.settings.reading_validation_mode, config.IGNORE
+        logger = logging.getLogger("pydicom")
+        level = logger.level
+        logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            config.settings.reading_validation_mode = before
+            logger.setLevel(level)
+
+
+def _look(scan: Scan, entries: list[Entry], single: bool) -> None:
+    found: list[Frame] = []
+    scan.total = len(entries) + len(scan.skipped)
+    for entry in entries:
+        if entry.size == 0:
+            scan.skipped.append((entry.name, "an empty file (0 bytes)"))
+            continue
+        try:
+            head = files.read_head(entry)
+            kind = files.kind_of(head, entry.name)
+            if kind in ("dicom", "maybe dicom"):
+                found += read_file(entry, head, sure=kind == "dicom")
+            elif kind in ("nifti", "nrrd", "metaimage") and (single or _is_volume(kind, entry)):
+                scan.volumes.append(entry)
+            else:
+                scan.skipped.append((entry.name, _reason(entry, kind)))
+        except Skip as reason:
+            scan.skipped.append((entry.name, str(reason)))
+        except Damaged as reason:
+            scan.damaged.append((entry.name, str(reason)))
+    scan.groups = split(found)
+
+
+def _is_volume(kind: str, entry: Entry) -> bool:
+    return True
+
+
+def _reason(entry: Entry, kind: str) -> str:
+    base = entry.name.rpartition("/")[2].lower()
+    if base in JUNK or base.startswith("._"):
+        return "a file of the operating system"
+    return REASONS[kind]
+
+
+def read_file(entry: Entry, head: bytes, sure: bool = True) -> list[Frame]:
+    """Give the frames of one DICOM file.
+
+    Raises
+    ------
+    Skip
+        Where it is no image.
+    Damaged
+        Where it should be one and cannot be read.
+    """
+    try:
+        opened = files.open_dicom(entry, head)
+        source = headers.read_source(entry, opened)
+        return _frames_of(entry, opened, source)
+    except Damaged:
+        if not sure:
+            raise Skip(REASONS["other"]) from None
+        raise
+    except (Skip, MemoryError):
+        raise
+    except Exception as error:  # a header broken in a way that nobody thought of costs this file alone
+        if not sure:
+            raise Skip(REASONS["other"]) from None
+        raise Damaged(f"the header cannot be read ({type(error).__name__})") from None
+
+
+def _frames_of(entry: Entry, opened: files.Opened, source: headers.Source) -> list[Frame]:
+    faults: list[tuple[str, str]] = []
+    source.pixels = headers.read_pixels(entry, opened, faults)
+    if faults:
+        frame = headers.read_classic(opened, source)
+        frame.faults = faults + frame.faults
+        return [frame]
+    if frames.is_multiframe(opened):
+        return frames.read_multiframe(opened, source)
+    frame = headers.read_classic(opened, source)
+    if source.pixels.frames > 1:
+        what = f"{source.pixels.frames} frames in one file that says nothing of their places"
+        frame.faults.insert(0, ("position", what))
+        return [frame]
+    return mosaic.unpack(opened, frame)
