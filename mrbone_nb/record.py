@@ -9,7 +9,7 @@ import datetime
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError
-from .recipe import Recipe, Result, load_json
+from .recipe import Recipe, Result, load_json, on_grid
+from .step import Call
 from .volume import Volume
 
 SCHEMA = 1
@@ -99,7 +100,7 @@ def make_record(result: Result, *, seeds_name: str | None = None, start: Volume 
     if result.seeds is not None:
         inputs["seeds"] = {"name": seeds_name, "voxels_sha256": array_sha256(result.seeds)}
     if start is not None:
-        inputs["start"] = {"name": start.name, "voxels_sha256": array_sha256(start)}
+        inputs["start"] = {"name": start.name, "voxels_sha256": array_sha256(_placed("labels", start, scan))}
     return {
         "schema": SCHEMA,
         "kind": "mrbone_nb record",
@@ -131,7 +132,19 @@ def load_record(path: str | Path) -> dict[str, Any]:
     for keys in (("inputs", "scan", "voxels_sha256"), ("outputs", "labels", "voxels_sha256"), ("recipe", "calls")):
         if _look_up(record, keys) is None:
             raise InputError(f"{path.name}: {'.'.join(keys)} is missing")
+    for name, entry in record["inputs"].items():
+        if not isinstance(_look_up(entry, ("voxels_sha256",)), str):
+            raise InputError(f"{path.name}: inputs.{name}: expected its name and SHA-256")
+    crop = record.get("crop")
+    if crop is not None and not _is_box(crop):
+        raise InputError(f"{path.name}: crop: expected [start, stop] of whole numbers for plane, row and column")
     return record
+
+
+def _is_box(crop: Any) -> bool:
+    """Tell whether data from a file is a box: three pairs of whole numbers, each growing."""
+    pairs = isinstance(crop, list) and len(crop) == 3 and all(isinstance(p, list) and len(p) == 2 for p in crop)
+    return pairs and all(type(n) is int for p in crop for n in p) and all(0 <= start < stop for start, stop in crop)
 
 
 def _look_up(data: Any, keys: tuple[str, ...]) -> Any:
@@ -157,7 +170,12 @@ def run_cropped(
 
 
 def replay(
-    record: Mapping[str, Any], volume: Volume, *, seeds: Volume | None = None, start: Volume | None = None
+    record: Mapping[str, Any],
+    volume: Volume,
+    *,
+    seeds: Volume | None = None,
+    start: Volume | None = None,
+    progress: Callable[[Iterable[Call]], Iterable[Call]] = iter,
 ) -> tuple[Result, bool]:
     """Run a record's recipe again and tell whether the same bits came out.
 
@@ -169,6 +187,8 @@ def replay(
         The scan.
     seeds, start
         The strokes and the label map to start from that lie beside the record.
+    progress
+        Wraps the calls, as tqdm does.
 
     Returns
     -------
@@ -180,19 +200,32 @@ def replay(
     InputError
         The scan or the strokes are not the recorded ones.
     """
-    given = {"scan": volume, "seeds": seeds, "start": start}
-    for name, entry in record["inputs"].items():
-        there = given.get(name)
-        if there is None:
-            raise InputError(f"the record needs its {name} ({entry.get('name')}); it should lie beside the record")
-        if array_sha256(there) != entry["voxels_sha256"]:
-            raise InputError(
-                f"{name} {there.name}: not the recorded one (other voxels or another place in space); "
-                f"expected SHA-256 {entry['voxels_sha256'][:12]}…"
-            )
+    recorded = record["inputs"]
+    _expect_same("scan", volume, recorded["scan"])
+    words = {}
+    for name, slot, there in (("seeds", "seeds", seeds), ("start", "labels", start)):
+        if name in recorded:
+            if there is None:
+                raise InputError(f"the record needs its {name} ({recorded[name].get('name')}); it should lie beside the record")
+            words[slot] = _placed(slot, there, volume)
+            _expect_same(name, words[slot], recorded[name])
     recipe = Recipe.from_dict(record["recipe"], "record")
-    result = run_cropped(recipe, volume, record.get("crop"), seeds=seeds, labels=start)
+    result = run_cropped(recipe, volume, record.get("crop"), progress=progress, **words)
     return result, array_sha256(result.labels) == record["outputs"]["labels"]["voxels_sha256"]
+
+
+def _expect_same(name: str, there: Volume, entry: Mapping[str, Any]) -> None:
+    """Make sure that an input is the recorded one."""
+    if array_sha256(there) != entry["voxels_sha256"]:
+        raise InputError(
+            f"{name} {there.name}: not the recorded one (other voxels or another place in space); "
+            f"expected SHA-256 {entry['voxels_sha256'][:12]}…"
+        )
+
+
+def _placed(slot: str, given: Volume, scan: Volume) -> Volume:
+    """Put strokes or labels on the very grid of the scan: files round the place in space, each in its own way."""
+    return scan.with_array(on_grid(slot, given, scan), name=given.name)
 
 
 def to_json(record: Mapping[str, Any]) -> str:
