@@ -146,7 +146,7 @@ def _diffuse(image: np.ndarray, spacing: Spacing, sigma: float, conductance: flo
 
     if image.max() == image.min() or sigma == 0:
         return image
-    stable = min(min(spacing) / 16, 0.5 / sum(s**-2 for s in spacing))  # ITK's own bound, and the exact one
+    stable = min(min(1.0, *spacing) / 16, 0.5 / sum(s**-2 for s in spacing))  # ITK warns above the first
     iterations = int(np.ceil(sigma**2 / 2 / (0.9 * stable)))
     scan = sitk.GetImageFromArray(image)
     scan.SetSpacing(spacing[::-1])
