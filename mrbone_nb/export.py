@@ -14,6 +14,7 @@ from .labelfile import SUFFIXES, read_image, suffix_of, write_image
 from .measure import describe_grid
 from .volume import Volume
 
+OFF_GRID = 0.01  # share of a voxel by which grids may be apart and still coincide
 
 def write_labels(
     labels: Volume,
@@ -110,26 +111,36 @@ def read_labels(path: Path | str, like: Volume | None = None) -> tuple[Volume, L
 
 
 def onto_grid(labels: Volume, scan: Volume) -> Volume:
-    """Put labels that lie on a part of a scan's grid (or beyond it) onto the whole; nothing is interpolated."""
-    if labels.same_grid(scan):
-        return scan.with_array(labels.array, name=labels.name, files=labels.files)
-    ends = scan.index(labels.points([[0, 0, 0], np.array(labels.shape) - 1]))
-    start = np.rint(ends[0]).astype(int)
-    steps = scan.affine[:3, :3] - labels.affine[:3, :3]
-    off = np.abs(labels.points([start * 0]) - scan.points([start])).max()
-    if off > 1e-2 or np.abs(steps * max(labels.shape)).max() > 1e-2:
+    """Put labels whose voxels coincide with a scan's onto its whole grid: turned, flipped, cropped; never interpolated.
+
+    3D Slicer saves the box around the segments alone, and many programs store the axes in an order
+    of their own.
+    """
+    turn = np.linalg.solve(scan.affine[:3, :3], labels.affine[:3, :3])  # from index steps to index steps
+    turned = np.rint(turn)
+    coincide = np.abs(turn - turned).max() * max(labels.shape) < OFF_GRID and _is_turn(turned)
+    ends = scan.index(labels.points([[0, 0, 0], np.subtract(labels.shape, 1)]))
+    if not coincide or np.abs(ends - np.rint(ends)).max() > OFF_GRID:
         raise InputError(
             f"{labels.name} does not lie on the grid of {scan.name}: {describe_grid(labels)} and {describe_grid(scan)}"
         )
-    low, high = np.maximum(start, 0), np.minimum(start + labels.shape, scan.shape)
-    inside = tuple(slice(a, b) for a, b in zip(low, np.maximum(low, high), strict=True))
-    source = tuple(slice(a, b) for a, b in zip(low - start, np.maximum(low, high) - start, strict=True))
-    full = np.zeros(scan.shape, labels.array.dtype)
-    full[inside] = labels.array[source]
-    lost = np.count_nonzero(labels.array) - np.count_nonzero(full)
+    array = labels.array.transpose(np.abs(turned).argmax(axis=1))
+    array = np.flip(array, [axis for axis in range(3) if turned[axis].sum() < 0])
+    start = np.rint(ends.min(axis=0)).astype(int)
+    low, high = np.maximum(start, 0), np.minimum(start + array.shape, scan.shape)
+    full = np.zeros(scan.shape, array.dtype)
+    if (low < high).all():
+        inside = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        full[inside] = array[tuple(slice(a, b) for a, b in zip(low - start, high - start, strict=True))]
+    lost = np.count_nonzero(array) - np.count_nonzero(full)
     if lost:
         raise InputError(f"{labels.name}: {lost} of its voxels lie outside {scan.name}")
     return scan.with_array(full, name=labels.name, files=labels.files)
+
+
+def _is_turn(matrix: np.ndarray) -> bool:
+    """Whether a matrix of whole numbers only swaps and flips axes."""
+    return bool((np.abs(matrix).sum(axis=0) == 1).all() and (np.abs(matrix).sum(axis=1) == 1).all())
 
 
 def _labels_of(labels: Volume, scan: Volume | None) -> list[int]:
