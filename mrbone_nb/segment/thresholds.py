@@ -183,7 +183,7 @@ def multi_otsu(
     >>> multi_otsu(np.array([[[0.0, 0.1, 0.5, 0.52, 0.9, 1.0]]]), classes=3, keep=2).tolist()
     [[[False, False, True, True, False, False]]]
     """
-    counts, edges = _histogram(image, 256)  # the search grows fast with the number of bins
+    counts, edges = _histogram(image, 256 if classes < 5 else 128)  # the search takes bins ** (classes - 1)
     if np.count_nonzero(counts) < classes:
         return np.zeros(image.shape, bool)
     levels = _skimage("threshold_multiotsu", classes=classes, hist=(counts, edges[1:]))
