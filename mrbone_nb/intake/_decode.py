@@ -132,7 +132,7 @@ def with_gdcm(job: dict, data: bytes):
     ds.Rows, ds.Columns, ds.NumberOfFrames = job["rows"], job["columns"], job["frames"]
     ds.BitsAllocated, ds.BitsStored, ds.HighBit = job["allocated"], job["stored"], job["high"]
     ds.PixelRepresentation = int(job["signed"])
-    ds.PixelData = data if data.endswith(b"\xfe\xff\xdd\xe0\0\0\0\0") else data + b"\xfe\xff\xdd\xe0\0\0\0\0"
+    ds.PixelData = data  # the mark of its end is written by pydicom
     ds["PixelData"].VR = "OB"
     ds["PixelData"].is_undefined_length = True
     with tempfile.TemporaryDirectory() as scratch:

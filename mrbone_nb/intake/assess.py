@@ -24,6 +24,7 @@ CURE = {
     "size": "Look whether the file belongs to this series",
     "frame-of-reference": "Look whether the file belongs to this series",
     "slope": "Export the series again with this tag",
+    "mosaic": "Export the series with its private tags, or as single slices",
     "pixels": "Export the series as uncompressed gray images",
 }
 

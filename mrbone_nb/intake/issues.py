@@ -19,6 +19,7 @@ NAMES = {
     "size": "files with other numbers of rows and columns are left out",
     "frame-of-reference": "files from another frame of reference are left out",
     "slope": "files without the rescale slope that the others have are left out",
+    "mosaic": "tiled images that cannot be taken apart are left out",
     "pixels": "files without readable pixels are left out",
     "duplicates": "of several images at one position the first is used",
     # export
