@@ -133,7 +133,7 @@ def run(command, echo=False, env=None):
     child = subprocess.Popen(command, cwd=ROOT, env=env or environment(), stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
-        with open(LOG, "ab") as log:
+        with child.stdout, open(LOG, "ab") as log:
             for chunk in iter(lambda: child.stdout.read1(65536), b""):
                 log.write(chunk)
                 log.flush()
@@ -159,10 +159,10 @@ def end(child):
         child.wait()
 
 
-def last_lines(count=15):
-    """Return the end of the log."""
-    with open(LOG, "rb") as log:
-        return b"\n".join(log.read().splitlines()[-count:]).decode("utf-8", "replace")
+def last_lines(count=12, width=200):
+    """Return the end of the log, long lines cut."""
+    with codecs.open(LOG, encoding="utf-8", errors="replace") as log:
+        return "\n".join(line[:width] for line in log.read().splitlines()[-count:])
 
 
 # --- the environment ----------------------------------------------------------------------------------------------
