@@ -182,7 +182,11 @@ class Step:
         if len(arrays) > len(self.inputs):
             raise InputError(f"{self.name}: {len(arrays)} arrays given; it takes {', '.join(self.inputs)}")
         named = dict(zip(self.inputs, arrays, strict=False))
-        named |= {n: given.pop(n) for n in self.inputs if n in given}
+        for name in self.inputs:
+            if name in given and name in named:
+                raise InputError(f"{self.name}: {name} given twice")
+            if name in given:
+                named[name] = given.pop(name)
         missing = [n for n in self.required if named.get(n) is None]
         if missing:
             raise InputError(f"{self.name}: needs {' and '.join(missing)}")
