@@ -7,6 +7,7 @@ import importlib
 import inspect
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -83,6 +84,13 @@ def test_takes_arrays_in_order_too(step):
     words = {"spacing": SCENE.spacing} if step.uses_spacing else {}
     result = step(*(SCENE.arrays[name] for name in step.inputs), **words)
     assert np.array_equal(result, SCENE.run(step))
+
+
+@each_step
+def test_its_code_does_the_same(step):
+    names = {"mb": SimpleNamespace(**STEPS), "scan": SimpleNamespace(spacing=SCENE.spacing), **SCENE.arrays}
+    exec(step.code(volume="scan"), names)
+    assert np.array_equal(names[step.output], SCENE.run(step))
 
 
 @each_step
