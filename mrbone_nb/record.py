@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from . import __version__
 from .errors import InputError
 from .recipe import Recipe, Result, load_json, on_grid
 from .step import Call
@@ -25,7 +26,7 @@ from .volume import Volume
 SCHEMA = 1
 TOLERATED = 1e-4  # share of voxels that may differ on another machine or other versions
 LIBRARIES = (
-    "mrbone_nb numpy scipy scikit-image scikit-learn SimpleITK edt connected-components-3d fill-voids "
+    "numpy scipy scikit-image scikit-learn SimpleITK edt connected-components-3d fill-voids "
     "trimesh fast-simplification"
 ).split()
 
@@ -53,7 +54,7 @@ def file_sha256(path: Path) -> str:
 
 def versions() -> dict[str, str]:
     """Give the versions of Python and of the libraries that can change a result."""
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "mrbone_nb": __version__}
     for name in LIBRARIES:
         try:
             found[name] = metadata.version(name)

@@ -1,0 +1,144 @@
+"""The verbs on finished label maps: ``mesh``, ``compare``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from ..bones import LabelTable, stem_of
+from ..errors import InputError
+from ..files import check_writable, make_folder
+from ..surface import SURFACE_PARAMS
+from ..volume import Volume
+from .common import Answer, check_numbers, columns, number_of, numbers_in, parse_pairs, say
+
+MODELS = ("stl", "ply", "obj", "glb")
+
+
+def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add the verbs of this family."""
+    verb = add("mesh", mesh, "make closed surfaces in scanner millimeters, one file a label")
+    verb.add_argument("mask", metavar="MASK", help="label map or mask")
+    verb.add_argument("-o", "--output", required=True, metavar="FILE|DIR", help="a file for one label, or a folder for all")
+    verb.add_argument("--label", metavar="N|NAME", help="this label alone")
+    verb.add_argument("--formats", default="stl", metavar="stl,…", help="formats in a folder: stl, ply, obj, glb")
+    for param in SURFACE_PARAMS.values():
+        about = f"{param.doc} ({param.range}; {param.default:g})".replace("%", "%%")
+        verb.add_argument(f"--{param.name}", metavar=(param.unit or "N").upper(), help=about)
+    verb.add_argument("--overwrite", action="store_true", help="replace files that are there already")
+
+    verb = add("compare", compare, "compare two label maps: Dice, ASSD, HD95, volumes, label by label")
+    verb.add_argument("mask", metavar="MASK", help="label map")
+    verb.add_argument("truth", metavar="TRUTH", help="label map on the same grid")
+    verb.add_argument("--map", action="append", default=[], metavar="1:5,2:6", help="which label of TRUTH belongs to which of MASK")
+
+
+def mesh(args: argparse.Namespace) -> Answer:
+    """Make closed surfaces, one file a label."""
+    from ..export import read_labels
+    from ..mesh import check
+    from ..surface import surface as extract_surface, write_mesh
+
+    given = {name: getattr(args, name) for name in SURFACE_PARAMS if getattr(args, name) is not None}
+    settings = {name: SURFACE_PARAMS[name].parse(text) for name, text in given.items()}
+    labels, table = read_labels(args.mask)
+    files = _model_files(args, labels, table)
+    table = table.filled(files)
+    rows, failed, written = [], {}, {}
+    for number, paths in files.items():
+        label = table[number]
+        try:
+            surface = extract_surface(labels, number, **settings)
+            for path in paths:
+                write_mesh(surface, path, name=label.title, color=label.rgb, overwrite=args.overwrite)
+                written[f"{number} {label.title}{path.suffix}"] = path
+        except InputError as error:
+            failed[label.title] = str(error)
+            continue
+        found = check(surface)
+        rows.append(
+            {
+                "label": number,
+                "name": label.name,
+                "side": label.side,
+                "triangles": len(surface.faces),
+                "watertight": found.watertight,
+                "parts": found.parts,
+                "volume_mm3": round(found.volume_mm3, 3),
+                "area_mm2": round(found.area_mm2, 3),
+            }
+        )
+    if not rows:
+        raise InputError("; ".join(f"{title}: {reason}" for title, reason in failed.items()))
+    for title, reason in failed.items():
+        say(f"warning: no model of {title}: {reason}")
+    cells = [[r["label"], table[r["label"]].title, f"{r['triangles']} triangles", f"{r['volume_mm3']:.0f} mm³"] for r in rows]
+    return Answer({"models": rows, "failed": failed}, columns(cells), 1 if failed else 0, written)
+
+
+def _model_files(args: argparse.Namespace, labels: Volume, table: LabelTable) -> dict[int, list[Path]]:
+    """Give the files of each label, after making sure that they can be written."""
+    from ..surface import mesh_names
+
+    there = numbers_in(labels)
+    wanted = there if args.label is None else [number_of(args.label, table, "--label")]
+    check_numbers(wanted, there, f"--label {args.label}")
+    output = Path(args.output)
+    if output.suffix.lower().lstrip(".") in MODELS and not output.is_dir():
+        if len(wanted) > 1:
+            titles = ", ".join(f"{n} {label.title}" for n, label in table.filled(wanted).items())
+            raise InputError(f"{output.name}: a file holds one label and there are {titles}; choose with --label, or give a folder")
+        if not output.parent.is_dir():
+            raise InputError(f"{output}: its folder does not exist; create it first")
+        check_writable(output.parent, [output.name], args.overwrite)
+        return {wanted[0]: [output]}
+    formats = [f.strip().lower().lstrip(".") for f in args.formats.split(",") if f.strip()]
+    if not formats or not set(formats) <= set(MODELS):
+        raise InputError(f"--formats {args.formats!r}: expected some of {', '.join(MODELS)}")
+    if output.suffix and not output.is_dir():
+        raise InputError(f"{output.name}: unknown kind of model; known are {', '.join(MODELS)}, or give a folder")
+    names = mesh_names(table.filled(wanted), stem_of(args.mask))
+    files = {number: [output / f"{name}.{suffix}" for suffix in formats] for number, name in names.items()}
+    check_writable(output, [path.name for paths in files.values() for path in paths], args.overwrite)
+    make_folder(output)
+    return files
+
+
+def compare(args: argparse.Namespace) -> Answer:
+    """Compare two label maps, label by label."""
+    from ..export import read_labels
+    from ..measure import compare as compare_labels
+
+    (mask, names), (truth, true_names) = read_labels(args.mask), read_labels(args.truth)
+    pairs = None
+    if args.map:
+        numbers = parse_pairs(args.map, "--map", "MASK:TRUTH, such as 1:5", sign=":")
+        pairs = {number_of(a, names, "--map"): number_of(b, true_names, "--map") for a, b in numbers}
+    mask, truth = _on_one_grid(mask, truth)
+    rows = compare_labels(mask, truth, pairs, names, true_names)
+    if not rows:
+        raise InputError(f"{mask.name} and {truth.name}: no voxel has a label in either")
+    head = ["label", "Dice", "ASSD mm", "HD95 mm", "mm³", "mm³ of truth", ""]
+    cells = [
+        [row.name, f"{row.dice:.4f}", _mm(row.assd_mm), _mm(row.hd95_mm), f"{row.volume_a_mm3:.0f}", f"{row.volume_b_mm3:.0f}", row.note]
+        for row in rows
+    ]
+    return Answer([row.as_dict() for row in rows], columns([head, *cells]))
+
+
+def _on_one_grid(mask: Volume, truth: Volume) -> tuple[Volume, Volume]:
+    """Put one map on the grid of the other where it is a part of it, as 3D Slicer saves them."""
+    from ..export import onto_grid
+
+    if not mask.same_grid(truth):
+        for whole, part, order in ((mask, truth, 1), (truth, mask, -1)):
+            try:
+                return (whole, onto_grid(part, whole))[::order]
+            except InputError:
+                continue
+    return mask, truth
+
+
+def _mm(value: float) -> str:
+    return f"{value:.3f}" if value == value else "–"
