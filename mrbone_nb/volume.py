@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -60,7 +60,7 @@ class Volume:
         array = np.asarray(self.array)
         if array.ndim != 3 or 0 in array.shape:
             raise InputError(f"array of shape {array.shape}: expected (planes, rows, columns), none of them 0")
-        array = array.view()
+        array = array.view() if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
         array.flags.writeable = False
         spacing = tuple(float(v) for v in self.spacing)
         if len(spacing) != 3 or not all(np.isfinite(v) and v > 0 for v in spacing):
@@ -68,8 +68,10 @@ class Volume:
         origin = tuple(float(v) for v in self.origin)
         if len(origin) != 3 or not np.all(np.isfinite(origin)):
             raise InputError(f"origin={origin} mm: expected three numbers (x, y, z)")
-        matrix = np.asarray(self.direction, float).reshape(3, 3)
-        if not np.allclose(matrix.T @ matrix, np.eye(3), atol=1e-4):
+        matrix = np.asarray(self.direction, float)
+        if matrix.size == 9:
+            matrix = matrix.reshape(3, 3)
+        if matrix.size != 9 or not np.allclose(matrix.T @ matrix, np.eye(3), atol=1e-4):
             raise InputError(f"direction={matrix.ravel().tolist()}: expected three orthogonal unit vectors")
         for key, value in dict(
             array=array,
@@ -80,6 +82,9 @@ class Volume:
             files=tuple(self.files),
         ).items():
             object.__setattr__(self, key, value)
+
+    def __reduce__(self) -> tuple:  # `meta` is read-only, which cannot be copied or sent to another process
+        return Volume, tuple(dict(v) if f.name == "meta" else v for f in fields(self) for v in [getattr(self, f.name)])
 
     @classmethod
     def from_sitk(cls, image: sitk.Image, **facts: Any) -> Volume:
@@ -150,16 +155,18 @@ class Volume:
 
     def crop(self, box: tuple[slice, slice, slice]) -> Volume:
         """Cut out a box of whole voxels; the rest keeps its place in mm."""
-        bounds = [s.indices(n) for s, n in zip(box, self.shape, strict=True)]
-        if any(step != 1 or stop <= start for start, stop, step in bounds):
+        bounds = [s.indices(n) for s, n in zip(box, self.shape, strict=False)]
+        if len(box) != 3 or any(step != 1 or stop <= start for start, stop, step in bounds):
             raise InputError(f"crop {box}: expected slices of at least one voxel inside {self.shape}")
         start = [b[0] for b in bounds]
         return replace(self, array=self.array[box], origin=tuple(self.points([start])[0]))
 
     def paste(self, part: Volume) -> np.ndarray:
-        """Put a cropped label map back: an array of this shape, 0 outside the part."""
+        """Put a part made by `crop` back: an array of this shape, 0 outside the part."""
         start = np.rint(self.index(np.array([part.origin]))[0]).astype(int)
         stop = start + part.shape
+        if not part.same_grid(replace(part, spacing=self.spacing, direction=self.direction, origin=self.points(start))):
+            raise InputError("paste: the part lies on another grid; resample it first, like=this volume")
         if (start < 0).any() or (stop > self.shape).any():
             raise InputError(f"part from voxel {start.tolist()} to {stop.tolist()}: does not lie inside {self.shape}")
         full = np.zeros(self.shape, part.array.dtype)
@@ -178,7 +185,8 @@ class Volume:
             raise InputError(f"axes={axes!r}: expected three letters, one of L/R, A/P and S/I each, as in 'LPS'")
         turned = sitk.DICOMOrient(self.to_sitk(), axes.upper())
         facts = {key: getattr(self, key) for key in ("name", "meta", "issues", "files", "accepted")}
-        return Volume.from_sitk(turned, **facts)
+        result = Volume.from_sitk(turned, **facts)
+        return result.with_array(result.array.astype(bool)) if self.array.dtype == bool else result
 
     def resample(
         self, spacing: tuple[float, float, float] | None = None, *, like: Volume | None = None, labels: bool = False
@@ -186,14 +194,15 @@ class Volume:
         """Interpolate onto another grid: a new ``spacing`` (plane, row, column) in mm, or the grid of ``like``.
 
         Gray values are interpolated linearly, after smoothing where the new grid is coarser, so that
-        nothing folds over; ``labels=True`` takes the nearest voxel. Outside the scan the value is 0.
+        nothing folds over; ``labels=True`` takes the nearest voxel. Outside the scan the value is 0. A
+        mask stays a mask: without ``labels``, True where more than half is.
         """
         import SimpleITK as sitk
 
         if (spacing is None) == (like is None):
             raise InputError("resample: give either spacing or like, not both or none")
         image = self.to_sitk()
-        target = like.to_sitk() if like is not None else _finer_grid(self, spacing)
+        target = like.to_sitk() if like is not None else _same_box(self, spacing)
         if not labels:
             image = _smooth_for(sitk.Cast(image, sitk.sitkFloat32), target)
         how = sitk.sitkNearestNeighbor if labels else sitk.sitkLinear
@@ -201,26 +210,27 @@ class Volume:
         array = sitk.GetArrayFromImage(moved)
         return replace(
             self,
-            array=array.astype(bool) if self.array.dtype == bool else array,
+            array=array > 0.5 if self.array.dtype == bool else array,
             spacing=target.GetSpacing()[::-1],
             origin=target.GetOrigin(),
             direction=target.GetDirection(),
         )
 
 
-def _finer_grid(volume: Volume, spacing: tuple[float, float, float]) -> sitk.Image:
-    """An empty image that covers the same box of space with another spacing."""
+def _same_box(volume: Volume, spacing: tuple[float, float, float]) -> sitk.Image:
+    """An empty image that covers the same box of space, to half a voxel, with another spacing."""
     import SimpleITK as sitk
 
-    new, old = np.array(spacing, float)[::-1], np.array(volume.spacing)[::-1]
+    new = np.array(spacing, float)
     if new.shape != (3,) or not (np.isfinite(new).all() and (new > 0).all()):
-        raise InputError(f"spacing={tuple(spacing)} mm: expected three positive numbers (plane, row, column)")
-    size = np.maximum(1, np.rint(np.array(volume.shape)[::-1] * old / new)).astype(int)
+        raise InputError(f"spacing={spacing} mm: expected three positive numbers (plane, row, column)")
+    new, old, count = new[::-1], np.array(volume.spacing)[::-1], np.array(volume.shape)[::-1]
+    size = np.maximum(1, np.rint(count * old / new)).astype(int)
     target = sitk.Image([int(n) for n in size], sitk.sitkUInt8)
     target.SetSpacing(new.tolist())
     target.SetDirection(volume.direction)
-    shift = np.reshape(volume.direction, (3, 3)) @ ((new - old) / 2)  # keep the outer faces in place
-    target.SetOrigin((np.array(volume.origin) + shift).tolist())
+    shift = ((count - 1) * old - (size - 1) * new) / 2  # the middle stays in place, and so do faces that can
+    target.SetOrigin((np.reshape(volume.direction, (3, 3)) @ shift + volume.origin).tolist())
     return target
 
 
@@ -228,8 +238,8 @@ def _smooth_for(image: sitk.Image, target: sitk.Image) -> sitk.Image:
     """Smooth along the axes that become coarser (sigma = half the ratio of spacings, in voxels)."""
     import SimpleITK as sitk
 
-    turn = np.abs(np.reshape(image.GetDirection(), (3, 3)).T @ np.reshape(target.GetDirection(), (3, 3)))
-    wanted = turn @ np.array(target.GetSpacing())
+    turn = np.reshape(image.GetDirection(), (3, 3)).T @ np.reshape(target.GetDirection(), (3, 3))
+    wanted = np.sqrt(turn**2 @ np.square(target.GetSpacing()))  # equal voxels stay equal however they are turned
     for axis, (old, new) in enumerate(zip(image.GetSpacing(), wanted, strict=True)):
         if new > 1.01 * old and image.GetSize()[axis] >= 4:
             image = sitk.RecursiveGaussian(image, float(np.sqrt(new**2 - old**2) / 2), False, 0, axis)
