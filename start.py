@@ -273,9 +273,8 @@ def demo(_):
     if not os.path.isdir(OUT):
         os.makedirs(OUT)
     print("Running {0} ...".format(os.path.relpath(NOTEBOOK, ROOT)))
-    # The user's own Jupyter settings must not change what the demo does.
-    env = environment(JUPYTER_DATA_DIR=os.path.join(VENV, "share", "jupyter"),
-                      JUPYTER_CONFIG_DIR=os.path.join(VENV, "etc", "jupyter"), **quiet_threads())
+    # The user's own IPython start-up files must not change what the demo does.
+    env = environment(IPYTHONDIR=os.path.join(VENV, "ipython"), **quiet_threads())
     code, _ = run([PYTHON, os.path.join(ROOT, "start.py"), "_execute"], env=env)
     if code:
         raise Stop("the notebook failed; as far as it came, it is in out/", code=1, log=True)

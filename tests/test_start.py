@@ -173,9 +173,10 @@ def test_an_interrupted_installation_begins_again(start, commands, monkeypatch, 
     pretend = start.run
 
     def interrupted(command, **options):
+        done = pretend(command, **options)
         if command[2] == at:
             raise KeyboardInterrupt
-        return pretend(command, **options)
+        return done
 
     with monkeypatch.context() as patch:
         patch.setattr(start, "run", interrupted)
@@ -312,12 +313,20 @@ def notebook(start, monkeypatch):
     return write
 
 
-def test_demo_runs_in_the_project_with_the_environments_python(start, notebook, tmp_path, monkeypatch, capsys):
-    kernel = tmp_path / "home" / "kernels" / "python3" / "kernel.json"
-    kernel.parent.mkdir(parents=True)
-    kernel.write_text('{"argv": ["no-such-python"], "display_name": "the user\'s own", "language": "python"}')
-    for name in ("JUPYTER_PATH", "JUPYTER_DATA_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / "home"))
+@pytest.fixture
+def users_own_jupyter(tmp_path, monkeypatch):
+    """Settings of the user that would spoil the demo: another `python3` kernel, and a start-up file."""
+    kernel, startup = tmp_path / "kernels" / "python3", tmp_path / "profile_default" / "startup"
+    kernel.mkdir(parents=True)
+    (kernel / "kernel.json").write_text('{"argv": ["no-such-python"], "display_name": "own", "language": "python"}')
+    startup.mkdir(parents=True)
+    (startup / "00.py").write_text("import os; os.chdir(os.sep)")
+    for name in ("JUPYTER_PATH", "JUPYTER_DATA_DIR", "IPYTHONDIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
+
+
+def test_demo_runs_in_the_project_with_the_environments_python(start, notebook, users_own_jupyter, capsys):
     notebook("import os, sys\nopen('out/mask.bin', 'wb').write(bytes(250_000))\nprint(sys.prefix, os.getcwd())")
     assert start.main(["demo"]) == 0
     said = capsys.readouterr().out
