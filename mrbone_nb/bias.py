@@ -103,7 +103,7 @@ def n4_bias_correction(
     *,
     spacing: Spacing,
     iterations: Annotated[int, Range(5, 100, 5)] = 50,
-    levels: Annotated[int, Range(1, 4)] = 3,
+    levels: Annotated[int, Range(1, 4)] = 2,
     distance: Annotated[float, Range(20, 300, 10, "mm")] = 120.0,
 ) -> Image:
     """Flatten the coil's bias field with N4, estimated on a shrunk grid.

@@ -7,24 +7,22 @@ from mrbone_nb.recipe import Recipe
 from mrbone_nb.step import Call
 
 FOLDER = Path(__file__).parents[1] / "mrbone_nb" / "recipes"
+WALK = [
+    Call("normalize"),
+    Call("lowpass_bias_correction"),
+    Call("gaussian", {"sigma": 0.4}),
+    Call("random_walker"),
+    Call("most_likely"),
+    Call("islands"),
+    Call("fill_holes"),
+    Call("slice_islands"),
+    Call("closing", {"radius": 2.0}),
+    Call("median_smoothing", {"size": 3.0}),
+]
+LAST = [Call("fill_holes", {"planes": "slices"}), Call("islands")]
 PRESETS = {
-    "bright-marrow": [
-        Call("normalize"),
-        Call("n4_bias_correction"),
-        Call("watershed", {"relief": "gradient", "sigma": 0.6}),
-        Call("islands"),
-        Call("fill_holes"),
-        Call("closing"),
-        Call("cortical_shell"),
-    ],
-    "dark-marrow": [
-        Call("normalize"),
-        Call("n4_bias_correction"),
-        Call("watershed", {"relief": "gradient", "sigma": 0.6}),
-        Call("islands"),
-        Call("fill_holes"),
-        Call("closing"),
-    ],
+    "bright-marrow": [*WALK, Call("cortical_shell", {"thickness": 1.3, "upper": 0.45, "smoothing": 1.2}), *LAST],
+    "dark-marrow": [*WALK, *LAST],
     "ct": [Call("hounsfield_threshold"), Call("islands"), Call("median_smoothing")],
 }
 
