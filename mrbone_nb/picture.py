@@ -90,7 +90,7 @@ def window_of(volume: Volume) -> tuple[float, float]:
     """Give the gray values that become black and white: percentiles over the whole scan."""
     step = max(1, round((volume.array.size / WINDOW_SAMPLE) ** (1 / 3)))
     sample = volume.array[tuple(slice(None, None, step if n > 2 * step else 1) for n in volume.shape)]
-    sample = sample[np.isfinite(sample)] if sample.dtype.kind == "f" else sample
+    sample = sample[np.isfinite(sample)].astype(np.float32)
     if not sample.size:
         return 0.0, 1.0
     lower, upper = np.percentile(sample, WINDOW)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
-WIDTH = 24  # characters of the bar in a notebook
+WIDTH = 24  # characters of the bar
+BAR = f"{{percentage:3.0f}}%|{{bar:{WIDTH}}}| {{n_fmt}}/{{total_fmt}}  {{elapsed}}  {{desc}}"
 
 
 def progress(items: Iterable[Item], *, total: int | None = None) -> Iterator[Item]:
@@ -46,7 +48,8 @@ def _on_terminal(items: Iterable[Item], total: int | None) -> Iterator[Item]:
     """A bar of tqdm on the error stream."""
     from tqdm import tqdm
 
-    with tqdm(total=total, leave=False, file=sys.stderr, bar_format="{l_bar}{bar:24}| {n_fmt}/{total_fmt}  {elapsed}") as bar:
+    width, height = shutil.get_terminal_size()  # some terminals do not tell theirs: then 80 by 24
+    with tqdm(total=total, leave=False, file=sys.stderr, ncols=width, nrows=height, bar_format=BAR) as bar:
         for item in items:
             bar.set_description_str(name_of(item))
             yield item

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -80,10 +81,16 @@ def explain(error: BaseException) -> tuple[int, str]:
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, "interrupted; files that were there before are as they were"
     if isinstance(error, InputError):
-        return BAD_INPUT, str(error)
+        return BAD_INPUT, as_options(str(error))
     if isinstance(error, OSError):
         what = f"{error.filename}: " if error.filename is not None else ""
         return BAD_INPUT, f"{what}{error.strerror or error}"
     if isinstance(error, MemoryError):
         return BAD_INPUT, "the memory does not suffice; crop the scan (--crop) or resample it to a coarser spacing"
     return INTERNAL, f"a fault of the program, please report it: {type(error).__name__}: {error} (--debug shows where)"
+
+
+def as_options(text: str) -> str:
+    """Turn the words of a Python call in a message into those of the command line."""
+    text = text.replace("allow it to be overwritten", "allow it with --overwrite")
+    return re.sub(r"\b(series|echo|accept)=(?=[\w'])", r"--\1 ", text)

@@ -11,7 +11,7 @@ import numpy as np
 from ..bones import LAST, Label, LabelTable
 from ..errors import InputError
 from ..volume import Volume
-from .common import Answer, add_choice, check_numbers, columns, number_of, numbers_in, parse_pairs, read_scan, renamed
+from .common import Answer, add_choice, check_numbers, columns, number_of, numbers_in, parse_pairs, read_scan, renamed, say
 
 
 def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -86,6 +86,8 @@ def split(array: np.ndarray, table: LabelTable, text: str, volume: Volume) -> La
     parts, count = cc3d.connected_components(array == number, connectivity=26, return_N=True)
     if how.strip() == "sides":
         return _split_sides(array, table, number, parts, count, volume)
+    if count == 1:
+        say(f"note: label {number} is one connected part; nothing to split")
     sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
     order = np.argsort(-sizes, kind="stable") + 1
     numbers = [number, *_free(array, table, count - 1)]

@@ -14,9 +14,9 @@ from ..step import STEPS, Param, Step, find_step
 GROUPS = (
     ("Filters", "image → image", lambda s: s.output == "image"),
     ("Masks", "image → mask", lambda s: s.output == "mask" and "mask" not in s.required),
-    ("Labels", "image and strokes → labels", lambda s: s.output == "labels"),
+    ("Labels", "image and strokes → labels, or the probability of each", lambda s: s.output in ("labels", "probability")),
     ("Clean-up", "mask → mask; on a label map, label by label", lambda s: s.output == "mask" and "mask" in s.required),
-    ("Others", "anything else", lambda s: s.output not in ("image", "mask", "labels")),
+    ("Others", "anything else", lambda s: s.output not in ("image", "mask", "labels", "probability")),
 )
 LIVE = {
     "volume": "the whole volume",
