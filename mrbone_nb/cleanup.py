@@ -96,7 +96,7 @@ def slice_islands(mask: Mask, *, share: Annotated[float, Range(0, 50, 0.5, "%")]
 
     out = np.zeros_like(mask)
     for plane in np.flatnonzero(mask.any(axis=(1, 2))):
-        parts = cc3d.connected_components(np.ascontiguousarray(mask[plane]), connectivity=4)
+        parts = cc3d.connected_components(mask[plane].copy(), connectivity=4)  # in 2D it takes no read-only array
         areas = np.bincount(parts.ravel())
         areas[0] = 0
         stays = areas >= share / 100 * areas.max()
