@@ -55,9 +55,20 @@ class Scene:
         words |= {name: self.arrays[name] for name in step.inputs}
         return step(**{**words, **given})
 
+    def with_seeds(self, seeds):
+        """The same scene with other strokes, and the layers of probability that belong to them."""
+        return Scene(self.arrays | dict(seeds=seeds, probability=layers(seeds, self.arrays["labels"])), self.spacing)
+
     def like(self, change):
         """The same scene with every array changed."""
         return Scene({name: change(array) for name, array in self.arrays.items()}, self.spacing)
+
+
+def layers(seeds, labels):
+    """Probability of everything else first, then of each bone that is marked, in the order of their numbers."""
+    marked = [n for n in np.unique(seeds) if 0 < n < 255]
+    bones = [np.where(labels == n, 0.9, 0.1 / max(1, len(marked))) for n in marked]
+    return np.stack([1 - sum(bones, np.zeros(seeds.shape)), *bones]).astype(np.float32)
 
 
 BONES = {1: ((0.0, -3.0, -5.0), 7.5), 2: ((2.0, 5.0, 7.0), 4.5)}  # label: center and radius of the marrow, in mm
@@ -77,14 +88,13 @@ def bones(shape, spacing):
             image = image * (1 - inside) + value * inside
         labels[far <= radius] = number
         seeds[far <= 2.5] = number
-    marrow = (labels > 0).astype(np.float32)
     arrays = dict(
         image=image.astype(np.float32),
         channels=np.stack([image, 1 - image]).astype(np.float32),
         mask=labels == 1,
         labels=labels,
         seeds=seeds,
-        probability=np.stack([1 - marrow, marrow]),
+        probability=layers(seeds, labels),
     )
     return Scene(arrays, tuple(spacing))
 
