@@ -23,6 +23,8 @@ CURE = {
     "spacing": "Export the series again with this tag",
     "size": "Look whether the file belongs to this series",
     "frame-of-reference": "Look whether the file belongs to this series",
+    "echo": "Look whether the file belongs to this series",
+    "type": "Look whether the file belongs to this series",
     "slope": "Export the series again with this tag",
     "mosaic": "Export the series with its private tags, or as single slices",
     "pixels": "Export the series as uncompressed gray images",
@@ -214,19 +216,14 @@ def _promised(group: Group) -> list[Issue]:
     total = have * group.siblings
     if promised <= have or promised == total:
         return []
-    if promised % have == 0 and have > 1:
-        if total < promised and group.siblings > 1:
-            return []  # whole echoes or time points may have been left out on purpose
-        if group.siblings == 1 and (group.echo or 1) > 1:
-            return []
-    text = f"{have} of {promised} slices that the header counts (Images in Acquisition (0020,1002) or the vendor's tag)"
-    if promised % have == 0 and have > 1:
-        return [note("incomplete", f"{text} are here: a part of the acquisition, or one of several volumes")]
+    if promised % have == 0 and have > 1 and (group.siblings > 1 or (group.echo or 1) > 1):
+        return []  # whole echoes or time points may have been left out on purpose
     return [
         Issue(
             "incomplete",
-            f"{text} were found in {count(file_count(group), 'file')}; the volume was built of these. Look whether the "
-            "first or the last slices are missing",
+            f"{have} of {promised} slices that the header counts (Images in Acquisition (0020,1002) or the vendor's tag) "
+            f"were found in {count(file_count(group), 'file')}; the volume was built of these. Look whether the first or the "
+            "last slices are missing",
         )
     ]
 

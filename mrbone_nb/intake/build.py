@@ -42,7 +42,7 @@ def load(frames: list[Frame]) -> tuple[np.ndarray, dict[int, str], int]:
     tuple
         An array (frames, rows, columns); for frames that failed the reason, by index; how many values are no numbers.
     """
-    array = np.zeros((len(frames), frames[0].rows, frames[0].columns), value_type(frames))
+    array = np.empty((len(frames), frames[0].rows, frames[0].columns), value_type(frames))
     failed: dict[int, str] = {}
     odd = 0
     for k, image in stored_values(frames):

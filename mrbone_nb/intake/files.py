@@ -54,6 +54,7 @@ class Opened:
     syntax: str
     little: bool
     deflated: bool
+    cut: bool = False  # ends in the middle of the header
     pixel_kind: str | None = None
     pixel_vr: str = ""
     pixel_offset: int = 0
@@ -198,12 +199,12 @@ def _parse(data: bytes, start: int, syntax: str, size: int) -> Opened:
     opened = Opened(header, syntax, little and syntax != GE_MIXED, False)
     _find_pixels(opened, data, stream.tell(), size, little)
     if opened.pixel_kind is None and len(data) >= size:
-        _check_last(header)
+        opened.cut = _ends_early(header)
     return opened
 
 
 def _at_pixels(tag: int, vr: str | None, length: int) -> bool:
-    return tag >= 0x7FE00001
+    return int(tag) >= 0x7FE00001
 
 
 def _find_pixels(opened: Opened, data: bytes, at: int, size: int, little: bool) -> None:
@@ -234,13 +235,14 @@ def _find_pixels(opened: Opened, data: bytes, at: int, size: int, little: bool) 
         at = value + length  # an offset table or the like before the pixels
 
 
-def _check_last(header: Dataset) -> None:
-    """Find a header that ends in the middle of an element."""
+def _ends_early(header: Dataset) -> bool:
+    """Whether a header without pixels stops in the middle of an element."""
     for tag in sorted(header.keys())[-1:]:
         element = header.get_item(tag)
         length = getattr(element, "length", None)
         if length not in (None, UNDEFINED) and isinstance(element.value, bytes) and len(element.value) < length:
-            raise Damaged("the header is cut short")
+            return True
+    return False
 
 
 def _open_deflated(entry: Entry, start: int) -> Opened:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .headers import component, read_place, read_scale
 from .records import Frame
-from .tags import BadValue, item, items, number, numbers, text, texts
+from .tags import BadValue, get, item, items, number, numbers, text, texts
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -36,7 +36,7 @@ class Groups:
 
 def is_multiframe(opened: Opened) -> bool:
     """Whether the header describes its frames one by one."""
-    return opened.header.get_item(PER_FRAME) is not None or opened.header.get_item(SHARED) is not None
+    return get(opened.header, PER_FRAME) is not None or get(opened.header, SHARED) is not None
 
 
 def read_multiframe(opened: Opened, source: Source) -> list[Frame]:

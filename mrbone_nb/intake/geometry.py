@@ -94,12 +94,6 @@ def heights(frames: list[Frame]) -> np.ndarray:
     return np.array([f.position for f in frames]) @ mean_axes(frames)[:, 2]
 
 
-def beside(frame: Frame) -> tuple[float, ...]:
-    """Give the place of a frame within its plane, to 0.5 mm, so that stacks side by side come apart."""
-    place = np.array(frame.position) @ unit_axes(frame.axes)[:, :2]
-    return tuple(round(2 * v) / 2 for v in place)
-
-
 def places(frames: list[Frame], tolerance: float) -> list[int]:
     """Number the places along the normal; planes closer than ``tolerance`` mm share a number."""
     values = heights(frames)

@@ -35,11 +35,13 @@ DICOMDIR = "1.2.840.10008.1.3.10"
 STORAGE = "1.2.840.10008.5.1.4.1.1."
 # What shares folders, even series, with images and is none.
 NOT_IMAGES = ("88.", "11.", "104.", "66", "4.2", "481.2", "481.3", "481.5", "481.8", "9.", "67", "68.", "79.", "200.")
-# Patient, series and their like; one line each so that the list can be read.
+# CT, MR, PET and their multi-frame kinds: a file of these without pixels is a broken image.
+IMAGES = {"2", "2.1", "2.2", "4", "4.1", "4.4", "128", "128.1", "130"}
 PATIENT_ID, PATIENT_NAME = 0x00100020, 0x00100010
 MAX_SIDE = 65535
 PLAUSIBLE_MM = (0.002, 30.0)  # distance between pixels
 MAX_VIEW_MM = 4000.0
+MAX_PLACE_MM = 1e5
 UNIT_TOLERANCE = 5e-3
 
 
@@ -49,14 +51,16 @@ def read_source(entry: Entry, opened: Opened) -> Source:
     sop_class = text(ds, 0x00080016)
     if sop_class == DICOMDIR or entry.name.rpartition("/")[2].upper() == "DICOMDIR":
         raise Skip("a DICOMDIR, whose references are not followed")
-    if not sop_class and ds.get_item(0x00280010) is None and opened.pixel_kind is None:
+    if not sop_class and tags.get(ds, 0x00280010) is None and opened.pixel_kind is None:
         if len(ds) < 3:
             raise Damaged("no DICOM data set in it")
         raise Skip("a DICOM file without an image")
     rest = sop_class.removeprefix(STORAGE)
     if rest != sop_class and rest.startswith(NOT_IMAGES):
         raise Skip(f"{_class_name(sop_class)}: no image to segment")
-    if opened.pixel_kind is None:
+    if opened.pixel_kind is None and not text(ds, 0x0020000E):
+        raise Damaged("the header is cut short, or holds no image")
+    if opened.pixel_kind is None and not opened.cut and rest not in IMAGES:
         raise Skip(f"{_class_name(sop_class)}: a header without pixels (no Pixel Data (7FE0,0010))")
     source = Source(
         path=entry.path,
@@ -94,7 +98,7 @@ def _decoded(ds: Dataset, tag: int) -> str:
     """A text in the file's own character set, Latin-1 where that is unknown."""
     from pydicom import charset
 
-    element = ds.get_item(tag)
+    element = tags.get(ds, tag)
     if element is None or not isinstance(element.value, bytes):
         return text(ds, tag)
     try:
@@ -145,10 +149,15 @@ def _facts(ds: Dataset) -> dict:
 def read_pixels(entry: Entry, opened: Opened, faults: list[tuple[str, str]]) -> Pixels:
     """Give where and how the pixels are stored; what does not add up is put into ``faults``."""
     ds = opened.header
+    if opened.pixel_kind is None:
+        if opened.cut:
+            faults.append(("truncated", "cut short in the header, before the pixels"))
+        else:
+            faults.append(("pixels", "a header without pixels (no Pixel Data (7FE0,0010))"))
     p = Pixels(
         offset=opened.pixel_offset,
         length=opened.pixel_length,
-        kind=opened.pixel_kind,
+        kind=opened.pixel_kind or "int",
         vr=opened.pixel_vr,
         syntax=opened.syntax,
         little=opened.little,
@@ -304,7 +313,10 @@ def read_place(frame: Frame, position: Dataset, orientation: Dataset, measures: 
     """Put position, orientation and pixel spacing into a frame; what is missing or broken becomes a fault."""
     try:
         found = numbers(position, 0x00200032) if position is not None else ()
-        if len(found) == 3:
+        if len(found) == 3 and max(map(abs, found)) > MAX_PLACE_MM:
+            what = " × ".join(f"{v:g}" for v in found)
+            frame.faults.append(("position", f"{tag_name(0x00200032)} is {what} mm, implausibly far away"))
+        elif len(found) == 3:
             frame.position = found
             frame.step = tags.written_step(position, 0x00200032)
         else:

@@ -18,6 +18,8 @@ NAMES = {
     "spacing": "files with a missing, broken or other pixel spacing are left out",
     "size": "files with other numbers of rows and columns are left out",
     "frame-of-reference": "files from another frame of reference are left out",
+    "echo": "files with another echo time are left out",
+    "type": "files with another kind of values are left out",
     "slope": "files without the rescale slope that the others have are left out",
     "mosaic": "tiled images that cannot be taken apart are left out",
     "pixels": "files without readable pixels are left out",

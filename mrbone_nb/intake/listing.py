@@ -210,7 +210,7 @@ def _cells(run: list[Row]) -> tuple[str, ...]:
     kind = [] if row.kind == "stack" else [row.kind]
     kind += [row.component] if row.component not in ("magnitude", "") else []
     kind += ["localizer"] if row.is_localizer else []
-    kind += [row.part if len(run) == 1 else f"{len(run)} × {row.part.rpartition(' of ')[0].rstrip('0123456789 ')}"] if row.part else []
+    kind += [row.part if len(run) == 1 else f"{len(run)} volumes"] if row.part else []
     kind += [row.side] if row.side else []
     kind += ["!"] if row.warnings else []
     return (
@@ -363,7 +363,7 @@ def _file_rows(entry: Entry, scan: Scan) -> list[Row]:
             kind="stack" if found.shape[-3] > 1 else "single slice",
             description=clean(entry.name.rpartition("/")[2]),
             size=found.shape[-3:],
-            part=f"time point {t + 1} of {times}" if times > 1 else "",
+            part=f"volume {t + 1} of {times}" if times > 1 else "",
             files=1,
             marrow_why="this file format does not tell how the image was made",
             issues=tuple(found.issues),

@@ -11,7 +11,7 @@ import numpy as np
 
 from .geometry import unit_axes
 from .records import Frame
-from .tags import items, number, numbers, private, text, texts
+from .tags import get, items, number, numbers, private, text, texts
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -136,7 +136,7 @@ def _float(value: str) -> float | None:
 def _csa(ds: Dataset) -> dict[str, list[str]]:
     """The texts of a Siemens CSA image header, {} where there is none or it is broken."""
     tag = private(ds, 0x0029, "SIEMENS CSA HEADER", 0x10)
-    element = ds.get_item(tag) if tag else None
+    element = get(ds, tag) if tag else None
     if element is None or not isinstance(element.value, bytes):
         return {}
     try:

@@ -262,7 +262,7 @@ def scan_name(row: Row, group: Group) -> str:
     bits = [PLANE.get(row.orientation, row.orientation), sequence]
     bits += [f"s{source.number}"] if source.number is not None else []
     bits += [f"echo{row.echo}"] if row.echo and group.siblings > 1 else []
-    bits += ["" if row.component == "magnitude" else row.component, row.part]
+    bits += ["" if row.component == "magnitude" else row.component, row.part.partition(" of ")[0].replace("volume ", "v")]
     return safe_name("-".join(b for b in bits if b))
 
 

@@ -6,6 +6,7 @@ value costs that value alone, with its text kept for the message, and nothing is
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import struct
@@ -34,9 +35,22 @@ def tag_name(tag: int) -> str:
     return f"{words}({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
+@functools.cache
+def _key(tag: int) -> Any:
+    """The tag in pydicom's own type, made once."""
+    from pydicom.tag import Tag
+
+    return Tag(tag)
+
+
+def get(ds: Dataset, tag: int) -> Any:
+    """Give an element as it stands, unconverted, or None."""
+    return ds.get_item(_key(tag))
+
+
 def _raw(ds: Dataset, tag: int) -> tuple[str, Any, bool]:
     """The VR, the value as it stands, and whether bytes are little endian; value None where missing or empty."""
-    element = ds.get_item(tag)
+    element = ds.get_item(_key(tag))
     if element is None or element.value is None or element.value == b"":
         return "", None, True
     return str(element.VR or ""), element.value, getattr(element, "is_little_endian", True)
@@ -150,7 +164,7 @@ def written_step(ds: Dataset, tag: int) -> tuple[float, ...]:
 
 def items(ds: Dataset | None, tag: int) -> list[Dataset]:
     """Give the items of a sequence, [] where missing or broken."""
-    if ds is None or ds.get_item(tag) is None:
+    if ds is None or get(ds, tag) is None:
         return []
     try:
         value = ds[tag].value
@@ -167,7 +181,8 @@ def item(ds: Dataset | None, tag: int) -> Dataset | None:
 
 def private(ds: Dataset, group: int, creator: str, element: int) -> int | None:
     """Give the full tag of a private element of a named creator, or None where that creator reserved no block."""
-    for block in range(0x10, 0x18):
-        if text(ds, (group << 16) + block).upper() == creator.upper():
-            return (group << 16) + (block << 8) + element
+    first, last = (group << 16) + 0x10, (group << 16) + 0xFF
+    for tag in ds.keys():
+        if first <= int(tag) <= last and text(ds, int(tag)).upper() == creator.upper():
+            return (group << 16) + ((int(tag) & 0xFF) << 8) + element
     return None
