@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import numpy as np
@@ -103,7 +104,7 @@ def _cut(axis: int, start: int, stop: int | None) -> tuple[slice, ...]:
     return tuple(slice(start, stop) if a == axis else slice(None) for a in range(3))
 
 
-def _conjugate_gradients(operator, right: np.ndarray, inverse: np.ndarray) -> np.ndarray:
+def _conjugate_gradients(operator: Callable, right: np.ndarray, inverse: np.ndarray) -> np.ndarray:
     """Solve operator(x) = right with x = 0 where inverse is 0."""
     x = np.zeros_like(right)
     residual = right.copy()
