@@ -1,14 +1,26 @@
-"""Simulated MR with an exact truth: bodies from label maps or shapes, and a scanner for them."""
+"""Simulated MR with an exact truth: bodies round label maps, meshes or solids, and a scanner for them.
+
+>>> from mrbone_nb.phantom import knee, simulated_strokes
+>>> volume, truth = knee("dess", size=48, spacing=(4.0, 3.0, 3.0))
+>>> seeds = simulated_strokes(truth)
+>>> seeds.same_grid(volume)
+True
+"""
 
 from .anatomy import Band, Body, Flesh, build_body
-from .joints import knee, knee_body
 from .artifacts import Metal
-from .scanner import Phantom, scan
+from .dicom import write_dicom
+from .joints import HIP, KNEE, SHOULDER, hip, hip_body, knee, knee_body, shoulder, shoulder_body
+from .scanner import Phantom, scan, scan_radial, simulate
+from .shapes import label_meshes, label_solids
 from .strokes import simulated_strokes
 from .tissue import SEQUENCES, TISSUES, Sequence, Tissue, tissue_signal
 
 __all__ = [
+    "HIP",
+    "KNEE",
     "SEQUENCES",
+    "SHOULDER",
     "TISSUES",
     "Band",
     "Body",
@@ -18,9 +30,18 @@ __all__ = [
     "Sequence",
     "Tissue",
     "build_body",
+    "hip",
+    "hip_body",
     "knee",
     "knee_body",
+    "label_meshes",
+    "label_solids",
     "scan",
+    "scan_radial",
+    "shoulder",
+    "shoulder_body",
+    "simulate",
     "simulated_strokes",
     "tissue_signal",
+    "write_dicom",
 ]

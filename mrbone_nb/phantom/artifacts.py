@@ -8,7 +8,8 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from ..volume import Volume
-from .tissue import Sequence
+from .fields import coordinates, interpolate
+from .tissue import GYROMAGNETIC_MHZ_PER_T, Sequence
 
 
 class Metal(NamedTuple):
@@ -19,17 +20,34 @@ class Metal(NamedTuple):
     strength: float = 20.0
 
 
-def coil(grid: Volume, bias: float, rng: np.random.Generator) -> np.ndarray:
-    """Compute the smooth sensitivity of a coil, float32, from 1/(1 + bias) to 1 + bias."""
-    axes = [np.linspace(-1, 1, n, dtype=np.float32) if n > 1 else np.zeros(1, np.float32) for n in grid.shape]
-    z, y, x = np.meshgrid(*axes, indexing="ij", sparse=True)
-    a = rng.uniform(-1, 1, 9).astype(np.float32)
-    wave = a[0] * z + a[1] * y + a[2] * x + a[3] * z * y + a[4] * y * x + a[5] * z * x
-    wave = wave + a[6] * z**2 + a[7] * y**2 + a[8] * x**2
-    low, high = float(wave.min()), float(wave.max())
-    if high - low < 1e-6:
-        return np.ones(grid.shape, np.float32)
-    return np.exp(np.float32(np.log1p(bias)) * (2 * (wave - low) / (high - low) - 1), dtype=np.float32)
+def coil(grid: Volume, body: Volume, bias: float, rng: np.random.Generator) -> np.ndarray:
+    """Compute the smooth sensitivity of a coil, float32, from 1/(1 + bias) to 1 + bias within the body.
+
+    It is a quadratic in space, fixed to the body, so that all slices of a scan share it.
+    """
+    weights = rng.uniform(-1, 1, 9)
+    inside = _coil_wave(_thinned(body), body, weights)
+    middle, half = (inside.max() + inside.min()) / 2, max(1e-9, (inside.max() - inside.min()) / 2)
+    thinned = _thinned(grid)
+    level = (_coil_wave(thinned, body, weights) - middle) / half
+    return interpolate(np.exp(np.log1p(bias) * np.clip(level, -1.2, 1.2)), thinned, grid)
+
+
+def _coil_wave(grid: Volume, body: Volume, weights: np.ndarray) -> np.ndarray:
+    """A quadratic of the place, about -1 to 1 on each axis across the body."""
+    corners = body.corners()
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    scale = np.maximum(1e-9, (high - low) / 2)
+    x, y, z = ((p - m) / s for p, m, s in zip(coordinates(grid, float), (low + high) / 2, scale, strict=True))
+    terms = (x, y, z, x * y, y * z, z * x, x**2, y**2, z**2)
+    return sum(w * t for w, t in zip(weights, terms, strict=True)) + np.zeros(grid.shape)
+
+
+def _thinned(grid: Volume, mm: float = 5.0) -> Volume:
+    """A coarse grid, without values, over the same place and with the same axes."""
+    spacing = tuple(max(mm, s) for s in grid.spacing)
+    size = [int(np.ceil((n - 1) * s / c)) + 1 for n, s, c in zip(grid.shape, grid.spacing, spacing, strict=True)]
+    return Volume(np.zeros(size, np.uint8), spacing, grid.origin, grid.direction)
 
 
 def add_noise(image: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
@@ -41,9 +59,11 @@ def add_noise(image: np.ndarray, sigma: float, rng: np.random.Generator) -> np.n
     """
     if sigma == 0:
         return np.abs(image)
-    real = image + np.float32(sigma) * rng.standard_normal(image.shape, dtype=np.float32)
-    imaginary = np.float32(sigma) * rng.standard_normal(image.shape, dtype=np.float32)
-    return np.hypot(real, imaginary)
+    real, imaginary = (rng.standard_normal(image.shape, dtype=np.float32) for _ in range(2))
+    real *= np.float32(sigma)
+    real += image
+    imaginary *= np.float32(sigma)
+    return np.hypot(real, imaginary, out=real)
 
 
 def add_motion(image: np.ndarray, spacing: float, amplitude: float, period: int = 12) -> np.ndarray:
@@ -71,7 +91,7 @@ def add_motion(image: np.ndarray, spacing: float, amplitude: float, period: int 
     return np.abs(np.fft.ifft(np.fft.fft(image, axis=1) * phase[:, None], axis=1)).astype(np.float32)
 
 
-def add_metal(image: np.ndarray, grid: Volume, metal: Metal, settings: Sequence) -> np.ndarray:
+def add_metal(image: np.ndarray, grid: Volume, metal: Metal, settings: Sequence, field: float) -> np.ndarray:
     """Displace the signal round an implant along the rows and void it where the field varies too fast.
 
     Notes
@@ -81,14 +101,12 @@ def add_metal(image: np.ndarray, grid: Volume, metal: Metal, settings: Sequence)
     more than a pixel's bandwidth from one column to the next, signal piles up elsewhere or, in gradient
     echoes, is dephased: there it is voided.
     """
-    column = np.asarray(metal.center, float)
-    place = [c - m for c, m in zip(_coordinates(grid), column, strict=True)]
-    distance = np.sqrt(sum(p**2 for p in place), dtype=np.float32)
+    place = [p - np.float32(m) for p, m in zip(coordinates(grid), metal.center, strict=True)]
+    distance = np.sqrt(sum(p**2 for p in place)) + np.zeros(grid.shape, np.float32)
     inside = distance < metal.radius
     distance = np.maximum(distance, np.float32(metal.radius))
     dipole = (metal.radius / distance) ** 3 * (3 * (place[2] / distance) ** 2 - 1) / 2
-    hertz = metal.strength * 42.577 * 3.0 * dipole
-    shift = hertz / settings.bandwidth
+    shift = metal.strength * GYROMAGNETIC_MHZ_PER_T * field * dipole / settings.bandwidth  # columns
     change = np.gradient(shift, axis=2)
     at = np.indices(image.shape, dtype=np.float32)
     at[2] -= shift
@@ -98,10 +116,3 @@ def add_metal(image: np.ndarray, grid: Volume, metal: Metal, settings: Sequence)
         warped *= np.abs(np.sinc(phase))
     warped[inside | (np.abs(change) > 1)] = 0
     return warped.astype(np.float32)
-
-
-def _coordinates(grid: Volume) -> list[np.ndarray]:
-    """Give x, y and z in mm of all voxels, each (P, M, N) float32."""
-    index = np.ogrid[tuple(slice(n) for n in grid.shape)]
-    affine = grid.affine.astype(np.float32)
-    return [sum(i * a for i, a in zip(index, row[:3], strict=True)).astype(np.float32) + row[3] for row in affine[:3]]

@@ -6,6 +6,7 @@ motion displace, the coil weights, and noise is added to the complex signal befo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy import ndimage as ndi
 
 from ..errors import InputError
 from ..volume import Volume
-from .anatomy import Body
+from .anatomy import Body, Flesh, build_body
 from .artifacts import Metal, add_metal, add_motion, add_noise, coil
 from .tissue import FAT_SHIFT_PPM, GYROMAGNETIC_MHZ_PER_T, Sequence, find_sequence, signal_tables
 
@@ -101,18 +102,116 @@ def scan(
         shift = FAT_SHIFT_PPM * GYROMAGNETIC_MHZ_PER_T * field / settings.bandwidth * target.spacing[2]
     image = _echo(body, settings, field, target, shift)
     if metal is not None:
-        image = add_metal(image, target, metal, settings)
+        image = add_metal(image, target, metal, settings, field)
     if blur > 0:
         image = ndi.gaussian_filter(image, (0, blur, blur), truncate=3)
     if motion > 0:
         image = add_motion(image, target.spacing[1], motion)
-    rng = np.random.default_rng([seed, 2])
-    image *= coil(target, bias, rng)
-    image = add_noise(image, 1000 * noise, rng)
-    truth = _average_labels(body.bones, target)
+    image *= coil(target, body.tissue, bias, np.random.default_rng([seed, 2]))
+    # Slices of one seed but at different places get different noise.
+    image = add_noise(image, 1000 * noise, np.random.default_rng([seed, 5, *_place_key(target)]))
     meta = _meta(sequence, settings, field, noise, shift)
     volume = target.with_array(image, name=f"phantom_{meta['sequence']}", meta=meta)
-    return Phantom(volume, target.with_array(truth, name="truth", meta={}))
+    return Phantom(volume, target.with_array(_average_labels(body.bones, target), name="truth", meta={}))
+
+
+def _place_key(grid: Volume) -> list[int]:
+    """Whole numbers that stand for the place of a grid, the same on every machine."""
+    return np.rint(np.abs(grid.affine[:3].ravel()) * 1000 + (grid.affine[:3].ravel() < 0)).astype(int).tolist()
+
+
+def simulate(
+    labels: Volume,
+    tissues: Mapping[int, str],
+    sequence: str | Sequence = "t1",
+    *,
+    spacing: tuple[float, float, float] | None = None,
+    plane: str = "native",
+    cortex: float | tuple[float, float] = 1.5,
+    flesh: Flesh | None = Flesh(),
+    noise: float = 0.02,
+    bias: float = 0.25,
+    seed: int = 0,
+) -> Phantom:
+    """Build a body round a label map and scan it: ``build_body`` and ``scan`` in one call.
+
+    Parameters as of these two. ``label_meshes`` makes a label map of meshes. For several sequences of
+    one body, or for more settings, call the two.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mrbone_nb import Volume
+    >>> from mrbone_nb.phantom import simulate
+    >>> box = np.zeros((12, 20, 20), np.uint8)
+    >>> box[3:9, 5:15, 5:15] = 7
+    >>> scan = simulate(Volume(box, (2.0, 1.0, 1.0)), {7: "bone"}, "pdfs")
+    >>> int((scan.truth.array == 7).sum())
+    600
+    """
+    body = build_body(labels, tissues, cortex=cortex, flesh=flesh, seed=seed)
+    return scan(body, sequence, spacing=spacing, plane=plane, noise=noise, bias=bias, seed=seed)
+
+
+def scan_radial(
+    body: Body,
+    sequence: str | Sequence = "t1",
+    *,
+    center: tuple[float, float, float],
+    axis: tuple[float, float, float] = (0.0, 0.0, 1.0),
+    slices: int = 12,
+    spacing: tuple[float, float, float] = (3.0, 0.6, 0.6),
+    width: float = 140.0,
+    height: float = 140.0,
+    field: float = 3.0,
+    noise: float = 0.02,
+    bias: float = 0.25,
+    seed: int = 0,
+) -> list[Phantom]:
+    """Scan slices that turn about a common axis, as for the acetabular rim or the menisci.
+
+    Parameters
+    ----------
+    center
+        A point on the axis in mm (LPS); it becomes the center of each slice.
+    axis
+        Direction of the axis; it runs up each slice.
+    slices
+        How many, spread over 180°.
+    spacing
+        Slice thickness, row and column spacing in mm.
+    width, height
+        Of each slice in mm.
+
+    The others as of ``scan``.
+
+    Returns
+    -------
+    list of Phantom
+        One slice each, with its own geometry, from the same coil.
+
+    Raises
+    ------
+    InputError
+        An axis of length 0, or less than one slice.
+    """
+    length = float(np.linalg.norm(axis))
+    if not (np.isfinite(length) and length > 0) or slices < 1:
+        raise InputError(f"axis={axis}, slices={slices}: expected a direction and at least one slice")
+    down = -np.asarray(axis, float) / length
+    across = np.cross(down, np.eye(3)[np.argmin(np.abs(down))])
+    across /= np.linalg.norm(across)
+    size = [max(1, round(v / s)) for v, s in ((height, spacing[1]), (width, spacing[2]))]
+    found = []
+    for k in range(slices):
+        right = _turn(down, np.pi * k / slices) @ across
+        axes = np.stack([right, down, np.cross(right, down)], axis=1)
+        half = (np.array(size[::-1]) - 1) / 2 * np.array(spacing)[:0:-1]
+        origin = np.asarray(center, float) - axes[:, :2] @ half
+        grid = Volume(np.zeros((1, *size), np.uint8), spacing, tuple(origin), tuple(axes.ravel()))
+        one = scan(body, sequence, grid=grid, field=field, noise=noise, bias=bias, seed=seed)
+        found.append(one)
+    return found
 
 
 def _check(**values: float) -> None:
