@@ -8,6 +8,7 @@ import pytest
 from scenes import SPACING, ball
 
 import mrbone_nb as mb
+from mrbone_nb import picture
 from mrbone_nb.bones import Label, LabelTable
 from mrbone_nb.picture import PLANES, contact_sheet, letters, slice_picture, view_of, window_of
 
@@ -203,6 +204,18 @@ def test_letters_and_title_follow_the_geometry():
     assert not np.array_equal(np.asarray(slice_picture(one))[:TITLE], np.asarray(slice_picture(moved))[:TITLE])
     oblique = gray((5, 60, 60), spacing=(3, 1, 1), direction=tuple(turned(np.eye(3), (30, 0, 0)).ravel()))
     assert not np.array_equal(content(slice_picture(one)), content(slice_picture(oblique)))
+
+
+def test_the_title_tells_number_and_place():
+    volume = gray((5, 60, 60), spacing=(3, 1, 1), origin=(-29.5, -29.5, -10))  # the middle lies at x = y = 0
+    assert picture_title(volume, "axial", 2) == "axial slice 2 (0 to 4),  I 4.0 mm"
+    assert picture_title(volume, "axial", 4) == "axial slice 4 (0 to 4),  S 2.0 mm"
+    assert picture_title(volume, "sagittal", 0) == "sagittal slice 0 (0 to 59),  R 29.5 mm"
+    assert picture_title(volume, "coronal", 59) == "coronal slice 59 (0 to 59),  P 29.5 mm"
+
+
+def picture_title(volume, plane, index):
+    return picture._title(volume, view_of(volume, plane), index)
 
 
 def test_a_contact_sheet_holds_every_slice():
