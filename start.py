@@ -346,7 +346,7 @@ def main(argv):
         print("start.py: {0}".format(reason(str(error)) or error), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nstart.py: stopped; the next run begins where it must", file=sys.stderr)
+        print("\nstart.py: stopped", file=sys.stderr)
         return 130
 
 
