@@ -45,18 +45,20 @@ def assess(group: Group, scan: Scan) -> list[Issue]:
         found += _values(group)
         if is_localizer(group):
             found.append(_localizer(group))
+        elif group.orientations > 1:
+            found.append(_orientations(group))
     found += _beside(group, scan)
     return sorted(found, key=lambda i: (i.is_note, not i.build, not i.blocks))
 
 
 def is_localizer(group: Group) -> bool:
-    """Whether the header calls it a localizer, scout or survey."""
+    """Whether the header calls it a localizer, scout or survey, or its series runs in three or more directions."""
     first = group.first
     if "LOCALIZER" in first.image_type or "SCOUT" in first.image_type:
         return True
     facts = first.source.facts
     words = f"{first.source.description} {facts.get('protocol', '')}".lower().replace("_", " ")
-    return bool(LOCALIZER.search(words))
+    return bool(LOCALIZER.search(words)) or (group.orientations >= 3 and group.kind in ("stack", "single"))
 
 
 def all_frames(group: Group) -> list[Frame]:
@@ -71,7 +73,7 @@ def file_count(group: Group) -> int:
 
 def _what(group: Group) -> str:
     """ "files", or "frames" where one file holds them all."""
-    return "frames" if group.first.source.pixels.frames > 1 else "files"
+    return "frames" if any(f.source.pixels.frames > 1 and f.index >= 0 for f in all_frames(group)) else "files"
 
 
 def _bad_files(group: Group) -> list[Issue]:
@@ -194,7 +196,7 @@ def _skipping(frames: list[Frame], stack: geometry.Stack) -> list[Issue]:
     if not between or stack.gaps or len(frames) < 3:
         return []
     times = stack.spacing / abs(between)
-    gap_only = abs(abs(between) + thick - stack.spacing) <= 0.05 * stack.spacing  # some write the gap alone
+    gap_only = abs(between) < thick and abs(abs(between) + thick - stack.spacing) <= 0.02  # some write the gap alone
     if round(times) in (2, 3, 4) and abs(times - round(times)) < 0.02 and not gap_only:
         return [
             Issue(
@@ -260,10 +262,17 @@ def _values(group: Group) -> list[Issue]:
 
 
 def _localizer(group: Group) -> Issue:
+    why = "a localizer (scout) by its header"
+    if group.orientations > 1:
+        why = f"a localizer (scout): one of {group.orientations} orientations in its series"
+    return Issue("localizer", f"{count(file_count(group), 'file')}: {why}; never chosen by itself. Choose the scan")
+
+
+def _orientations(group: Group) -> Issue:
     return Issue(
-        "localizer",
-        f"{count(file_count(group), 'file')}: a localizer (scout) by its header; it is never chosen by itself. Choose "
-        "the scan",
+        "orientations",
+        f"{count(file_count(group), 'file')}: one of {group.orientations} orientations in one series; they were kept apart. "
+        "Choose the one that you mean",
     )
 
 
@@ -283,8 +292,8 @@ def _beside(group: Group, scan: Scan) -> list[Issue]:
         out.append(
             Issue(
                 "damaged",
-                f"{named(names, scan.total)}: {scan.damaged[0][1]}; left out. They may belong to this series: copy them "
-                'again, or accept "damaged"',
+                f"{named(names, scan.total)}: {scan.damaged[0][1]}; left out, though it may "
+                'belong to this series. Copy it again, or accept "damaged"',
                 blocks=True,
             )
         )

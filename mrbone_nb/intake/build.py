@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..errors import InputError
+from ..memory import GIB, LIMIT, available
 from . import geometry
 from .geometry import Stack
 from .groups import Group
@@ -42,7 +44,9 @@ def load(frames: list[Frame]) -> tuple[np.ndarray, dict[int, str], int]:
     tuple
         An array (frames, rows, columns); for frames that failed the reason, by index; how many values are no numbers.
     """
-    array = np.empty((len(frames), frames[0].rows, frames[0].columns), value_type(frames))
+    shape = (len(frames), frames[0].rows, frames[0].columns)
+    _check_room(shape, value_type(frames).itemsize)
+    array = np.empty(shape, value_type(frames))
     failed: dict[int, str] = {}
     odd = 0
     for k, image in stored_values(frames):
@@ -59,6 +63,15 @@ def load(frames: list[Frame]) -> tuple[np.ndarray, dict[int, str], int]:
         if image.dtype.kind == "f":
             odd += int(np.count_nonzero(~np.isfinite(array[k])))
     return array, failed, odd
+
+
+def _check_room(shape: tuple[int, ...], width: int) -> None:
+    need, free = float(np.prod(shape, dtype=float)) * width, available()
+    if free is not None and need > LIMIT * free:
+        raise InputError(
+            f"{' × '.join(map(str, shape))} voxels in {count(shape[0], 'slice')} need {need / GIB:.1f} GB of memory, and "
+            f"{free / GIB:.1f} GB are free; not read. Close other programs, or use a larger machine"
+        )
 
 
 def build(group: Group) -> Built:
@@ -106,8 +119,8 @@ def value_issues(array: np.ndarray, odd: int, planes: int) -> list[Issue]:
         return [
             Issue(
                 "constant",
-                f"all pixels of {count(planes, 'slice')} hold the same value ({array.flat[0]:g}): there is nothing to "
-                "segment. Check the export",
+                f"all pixels of {count(planes, 'slice')} hold the same value ({array.flat[0]:g}), a constant "
+                "image: there is nothing to segment. Check the export",
             )
         ]
     return []
@@ -125,11 +138,14 @@ def _straighten(built: Built) -> None:
     stack, (_, dy, dx) = built.stack, built.spacing
     low, high = stack.sideways.min(axis=0), stack.sideways.max(axis=0)
     rows, columns = built.array.shape[1:]
-    shape = (len(built.array), rows + int(np.ceil((high[1] - low[1]) / dy)), columns + int(np.ceil((high[0] - low[0]) / dx)))
+    more_rows, more_columns = (int(np.ceil(v - 0.01)) for v in ((high[1] - low[1]) / dy, (high[0] - low[0]) / dx))
+    shape = (len(built.array), rows + more_rows, columns + more_columns)
     out = np.zeros(shape, built.array.dtype)
     for k, (x, y) in enumerate(stack.sideways):
         offset = (-(y - low[1]) / dy, -(x - low[0]) / dx)
-        ndimage.affine_transform(built.array[k], [1, 1], offset, output_shape=shape[1:], output=out[k], order=1)
+        ndimage.affine_transform(
+            built.array[k], [1, 1], offset, output_shape=shape[1:], output=out[k], order=1, mode="grid-constant"
+        )
     built.array = out
     stack.origin = stack.origin + stack.axes[:, :2] @ low
 

@@ -139,7 +139,7 @@ def _gaps(height: np.ndarray, tolerance: float) -> tuple[float, list[tuple[int, 
         return usual, odd
     even = float((height[-1] - height[0]) / len(steps))
     drift = np.abs(height - height[0] - even * np.arange(len(height)))
-    if drift.max() > 2 * tolerance:  # every step is near the usual one, but they add up
+    if drift.max() > tolerance:  # every step is near the usual one, but they add up
         worst = int(drift.argmax())
         return usual, [(min(worst, len(steps) - 1), float(steps[min(worst, len(steps) - 1)]))]
     return even, []

@@ -28,6 +28,7 @@ class Group:
     part: str = ""  # "volume 2 of 5 (by trigger time)"
     clash: list[Frame] = field(default_factory=list)  # further images at places that are taken
     siblings: int = 1  # volumes in the same series
+    orientations: int = 1  # directions in which the volumes of the same series lie
 
     @property
     def first(self) -> Frame:
@@ -58,8 +59,18 @@ def split(frames: list[Frame]) -> list[Group]:
         found = _split_series(members)
         for group in found:
             group.siblings = sum(1 for g in found if g.frames)
+            group.orientations = _orientations(found)
         groups += found
     return groups
+
+
+def _orientations(groups: list[Group]) -> int:
+    """In how many directions, more than a degree apart, the stacks of a series lie."""
+    known: list[Frame] = []
+    for group in groups:
+        if group.kind in ("stack", "single") and all(geometry.angle_between(group.first.axes, f.axes) > 1 for f in known):
+            known.append(group.first)
+    return max(1, len(known))
 
 
 def _split_series(frames: list[Frame]) -> list[Group]:
@@ -93,7 +104,7 @@ def _drop_copies(frames: list[Frame]) -> tuple[list[Frame], list[Issue]]:
     seen: dict[Hashable, Frame] = {}
     kept, copies, doubtful = [], [], []
     for frame in frames:
-        key = (frame.source.sop, frame.index, frame.tile)
+        key = (frame.source.sop, max(frame.index, 0), frame.tile)
         first = seen.setdefault(key, frame) if frame.source.sop else frame
         if first is frame:
             kept.append(frame)

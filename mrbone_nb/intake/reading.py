@@ -105,8 +105,15 @@ def _images(row: Row, scan: Scan) -> list[tuple[Any, list[Issue]]]:
     except InputError as error:
         return [(None, [*row.issues, Issue("unreadable", str(error), build=True)])]
     if isinstance(found, SliceSet):
-        return [(s.volume().to_sitk(), list(found.issues)) for s in found if s.thickness]
+        return [_slice_image(s, list(found.issues)) for s in found]
     return [(found.to_sitk(), list(found.issues))]
+
+
+def _slice_image(one: Slice, issues: list[Issue]) -> tuple[Any, list[Issue]]:
+    try:
+        return one.volume().to_sitk(), issues
+    except InputError as error:
+        return None, [*issues, Issue("single", str(error), build=True)]
 
 
 # ---------------------------------------------------------------------------------------------------- choosing
@@ -147,6 +154,8 @@ def _choose(rows: list[Row], scan: Scan, series: str | int | None, echo: int | N
             there = sorted({r.echo for r in rows if r.echo is not None})
             raise InputError(f"echo={echo}: expected one of {', '.join(map(str, there)) or 'none (no echo numbers here)'}")
     best = _sensible(found)
+    if series is None and all(r.is_localizer for r in best):
+        raise InputError(f"only a localizer (scout) is here, which is never taken by itself. {_choices(best)}")
     if len(best) == 1:
         return best[0]
     raise InputError(f"{count(len(best), 'volume')} to choose from. {_choices(best)}")
@@ -171,8 +180,6 @@ def _sensible(rows: list[Row]) -> list[Row]:
     ):
         rest = [r for r in rows if not unwanted(r)]
         rows = rest or rows
-    if len(rows) > 1 and all(r.is_localizer for r in rows):
-        return rows
     return rows
 
 
@@ -192,6 +199,14 @@ def _choices(rows: list[Row]) -> str:
 def _load(row: Row, scan: Scan, accepted: tuple[str, ...]) -> Volume | SliceSet:
     if isinstance(row.source, tuple):
         return _load_file(row, scan, accepted)
+    try:
+        return _load_group(row, scan, accepted)
+    except MemoryError:
+        shown = " × ".join(map(str, row.size))
+        raise InputError(f"{row.line()}: {shown} voxels do not fit into memory; not read. Close other programs") from None
+
+
+def _load_group(row: Row, scan: Scan, accepted: tuple[str, ...]) -> Volume | SliceSet:
     group: Group = row.source
     _refuse(row, row.issues, accepted)
     facts = _facts(row, group, scan, accepted)

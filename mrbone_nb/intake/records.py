@@ -66,7 +66,7 @@ class Frame:
     """One plane: a classic image, a frame of a multi-frame file, or a tile of a mosaic."""
 
     source: Source
-    index: int = 0  # frame within the file
+    index: int = 0  # frame within the file; -1 for all of a file that cannot be taken apart
     tile: tuple[int, int] | None = None  # first row and column within a mosaic
     rows: int = 0
     columns: int = 0
@@ -89,6 +89,6 @@ class Frame:
     @property
     def label(self) -> str:
         """How messages call it."""
-        if self.source.pixels.frames > 1:
+        if self.source.pixels.frames > 1 and self.index >= 0:
             return f"{self.source.name} frame {self.index + 1}"
         return self.source.name

@@ -161,7 +161,7 @@ def _frames_of(entry: Entry, opened: files.Opened, source: headers.Source) -> li
     source.pixels = headers.read_pixels(entry, opened, faults)
     if faults:
         frame = headers.read_classic(opened, source)
-        frame.faults = faults + frame.faults
+        frame.faults, frame.index = faults + frame.faults, -1
         return [frame]
     if frames.is_multiframe(opened):
         return frames.read_multiframe(opened, source)
@@ -169,5 +169,6 @@ def _frames_of(entry: Entry, opened: files.Opened, source: headers.Source) -> li
     if source.pixels.frames > 1:
         what = f"{source.pixels.frames} frames in one file that says nothing of their places"
         frame.faults.insert(0, ("position", what))
+        frame.index = -1
         return [frame]
     return mosaic.unpack(opened, frame)
