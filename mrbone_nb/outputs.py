@@ -67,11 +67,7 @@ def planned(
     stem = f"{safe_name(scan.name)}_desc-bone"
     folder = Path(folder)
     files = _beside(folder / f"{stem}_dseg.nii.gz", stem, seeds, start)
-    for suffix in formats:
-        if suffix not in FORMATS:
-            raise InputError(f"format {suffix!r}: expected some of {', '.join(FORMATS)}")
-    for number, name in mesh_names(table or LabelTable(), stem).items():
-        files |= {f"{number} {table[number].title}.{suffix}": folder / f"{name}.{suffix}" for suffix in formats}
+    files |= _models(folder, stem, table or LabelTable(), formats)
     if picture:
         files["picture"] = folder / f"{stem}_slices.png"
     return _checked(scan, folder, files, overwrite)
@@ -199,6 +195,15 @@ def _beside(path: Path, stem: str, seeds: bool, start: bool) -> dict[str, Path]:
             files[kind] = path.with_name(f"{stem}_{kind}.nii.gz")
             files[f"{kind} names"] = sidecar(files[kind])
     return files | {"record": path.with_name(f"{stem}_record.json")}
+
+
+def _models(folder: Path, stem: str, table: LabelTable, formats: Sequence[str]) -> dict[str, Path]:
+    """One file a label and format."""
+    for suffix in formats:
+        if suffix not in FORMATS:
+            raise InputError(f"format {suffix!r}: expected some of {', '.join(FORMATS)}")
+    names = mesh_names(table, stem)
+    return {f"{n} {table[n].title}.{s}": folder / f"{name}.{s}" for n, name in names.items() for s in formats}
 
 
 def _checked(scan: Volume, folder: Path, files: dict[str, Path], overwrite: bool) -> dict[str, Path]:

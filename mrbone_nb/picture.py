@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import functools
-import itertools
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -14,20 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 from .bones import LabelTable
 from .errors import InputError
 from .step import EVERYTHING_ELSE
+from .views import Plane, View, view_of
 from .volume import Volume
-
-Plane = Literal["native", "axial", "coronal", "sagittal"]
-PLANES = ("native", "axial", "coronal", "sagittal")
-
-# Display conventions, as directions in LPS: (across the slices, to the right of the picture, down).
-# The patient's right is on the left of axial and coronal pictures, and sagittal ones look to the left.
-CONVENTIONS = {
-    "sagittal": ((1, 0, 0), (0, 1, 0), (0, 0, -1)),
-    "coronal": ((0, 1, 0), (1, 0, 0), (0, 0, -1)),
-    "axial": ((0, 0, 1), (1, 0, 0), (0, 1, 0)),
-}
-LETTERS = ("LR", "PA", "SI")  # toward plus and toward minus of x, y and z
-SECOND_LETTER = 0.38  # sine of 22.5 degrees: an edge leaning further than that gets two letters
 
 WINDOW = (1, 99.5)  # percentiles that become black and white
 WINDOW_SAMPLE = 200_000  # voxels are plenty for a percentile
@@ -37,53 +22,6 @@ FONT_SIZE = 13
 INK, PAPER = (235, 235, 235), (0, 0, 0)
 ELSE_COLOR = (200, 200, 200)  # strokes of "everything else"
 MAX_TILES = 40
-
-
-@dataclass(frozen=True)
-class View:
-    """Lay out the array of a scan for the eye: which axis runs where, and which are flipped.
-
-    Parameters
-    ----------
-    name
-        "axial", "coronal" or "sagittal": what the slices come nearest to.
-    axis
-        The array axis across the slices.
-    down, right
-        The array axes that run down and to the right in the picture.
-    flip_down, flip_right
-        Whether the index shrinks in that direction.
-    """
-
-    name: str
-    axis: int
-    down: int
-    right: int
-    flip_down: bool
-    flip_right: bool
-
-    def take(self, array: np.ndarray, index: int) -> np.ndarray:
-        """Give one slice as rows and columns of the picture."""
-        plane = array[(slice(None),) * self.axis + (index,)]
-        plane = plane if self.down < self.right else plane.T
-        return plane[:: -1 if self.flip_down else 1, :: -1 if self.flip_right else 1]
-
-
-def view_of(volume: Volume, plane: Plane = "native") -> View:
-    """Find how to show a scan in a plane, without interpolation.
-
-    An oblique scan is shown in the planes of its array that come nearest; "native" is the plane in
-    which it was taken, turned so that the head is up.
-    """
-    if plane not in PLANES:
-        raise InputError(f"plane={plane!r}: expected one of {', '.join(PLANES)}")
-    axes = np.reshape(volume.direction, (3, 3)).T[::-1]  # row k: where array index k grows to, LPS
-    order = max(itertools.permutations(range(3)), key=lambda p: sum(abs(axes[p[world], world]) for world in range(3)))
-    world = {axis: number for number, axis in enumerate(order)}
-    name = ("sagittal", "coronal", "axial")[world[0]] if plane == "native" else plane
-    across, right, down = (int(np.argmax(np.abs(way))) for way in CONVENTIONS[name])
-    flips = [float(np.dot(axes[order[w]], CONVENTIONS[name][k])) < 0 for k, w in ((2, down), (1, right))]
-    return View(name, order[across], order[down], order[right], *flips)
 
 
 def window_of(volume: Volume) -> tuple[float, float]:
@@ -145,12 +83,12 @@ def slice_picture(
     if not -count <= index < count:
         raise InputError(f"index={index}: expected 0 to {count - 1}, the slices in this plane")
     index %= count
-    table = (table or LabelTable()).filled(range(1, EVERYTHING_ELSE))  # all, so that a color never depends on the slice
+    table = _all_labels(table)
     size = _size(volume, view, zoom)
     picture = _draw(volume, view, index, labels, seeds, table, size, outline, window or window_of(volume))
     _mark_sides(picture, volume, view)
-    seen = _seen(*(view.take(a, index) for a in (labels, seeds) if a is not None))
-    return _frame(picture, _title(volume, view, index), table, seen)
+    seen = _seen(view, index, labels, seeds)
+    return _frame(picture, view.title(volume, index), table, seen)
 
 
 def contact_sheet(
@@ -200,21 +138,28 @@ def contact_sheet(
     for name, value, top in (("every", every, count), ("columns", columns, 100), ("tile", tile, 2048)):
         if value is not None and not 1 <= value <= top:
             raise InputError(f"{name}={value}: expected 1 to {top}")
-    table = (table or LabelTable()).filled(range(1, EVERYTHING_ELSE))  # all, so that a color never depends on the slice
+    table = _all_labels(table)
     width, height = _size(volume, view, None)
     size = tuple(max(1, round(n * tile / max(width, height))) for n in (width, height))
-    indices = range(0, count, every)
-    columns = min(columns or max(1, round((len(indices) * size[1] / size[0]) ** 0.5)), len(indices))
-    sheet = Image.new("RGB", (columns * size[0], -(-len(indices) // columns) * size[1]), PAPER)
-    window, seen = window_of(volume), set()
-    for number, index in enumerate(indices):
-        seen |= _seen(*(view.take(a, index) for a in (labels, seeds) if a is not None))
+    window, seen, pictures = window_of(volume), set(), []
+    for index in range(0, count, every):
+        seen |= _seen(view, index, labels, seeds)
         picture = _draw(volume, view, index, labels, seeds, table, size, outline, window)
         _mark_sides(picture, volume, view)
         _write(picture, (4, 2), str(index))
-        sheet.paste(picture, (number % columns * size[0], number // columns * size[1]))
-    title = f"{view.name}, {len(indices)} of {count} slices (0 to {count - 1})"
-    return _frame(sheet, title, table, seen)
+        pictures.append(picture)
+    title = f"{view.name}, {len(pictures)} of {count} slices (0 to {count - 1})"
+    return _frame(_side_by_side(pictures, columns), title, table, seen)
+
+
+def _side_by_side(pictures: list[Image.Image], columns: int | None) -> Image.Image:
+    """Put pictures of one size in rows; by default the sheet is about as wide as high."""
+    width, height = pictures[0].size
+    columns = min(columns or max(1, round((len(pictures) * height / width) ** 0.5)), len(pictures))
+    sheet = Image.new("RGB", (columns * width, -(-len(pictures) // columns) * height), PAPER)
+    for number, picture in enumerate(pictures):
+        sheet.paste(picture, (number % columns * width, number // columns * height))
+    return sheet
 
 
 def _on_grid(name: str, given: Volume | np.ndarray | None, volume: Volume) -> np.ndarray | None:
@@ -233,9 +178,15 @@ def _on_grid(name: str, given: Volume | np.ndarray | None, volume: Volume) -> np
     return array.astype(np.uint8)
 
 
-def _seen(*maps: np.ndarray) -> set[int]:
-    """The numbers that occur, without background."""
-    return {int(n) for array in maps for n in np.flatnonzero(np.bincount(array.ravel()))} - {0}
+def _all_labels(table: LabelTable | None) -> LabelTable:
+    """Name and color every label there can be, so that a color never depends on the slice."""
+    return (table or LabelTable()).filled(range(1, EVERYTHING_ELSE))
+
+
+def _seen(view: View, index: int, *maps: np.ndarray | None) -> set[int]:
+    """The numbers that occur in a slice, without background."""
+    shown = [view.take(array, index) for array in maps if array is not None]
+    return {int(n) for array in shown for n in np.flatnonzero(np.bincount(array.ravel()))} - {0}
 
 
 def _fullest(view: View, labels: np.ndarray | None, count: int) -> int:
@@ -310,7 +261,7 @@ def _edges(labels: np.ndarray, width: int) -> np.ndarray:
     return edge
 
 
-def _touches(array: np.ndarray, differ: object) -> np.ndarray:
+def _touches(array: np.ndarray, differ: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
     """Where the comparison with one of the four neighbors holds."""
     found = np.zeros(array.shape, bool)
     for axis in (0, 1):
@@ -339,38 +290,12 @@ def _write(picture: Image.Image, place: tuple[float, float], text: str, anchor: 
 
 def _mark_sides(picture: Image.Image, volume: Volume, view: View) -> None:
     """Write at each edge which side of the patient lies there."""
-    axes = np.reshape(volume.direction, (3, 3)).T[::-1]
-    right = axes[view.right] * (-1 if view.flip_right else 1)
-    down = axes[view.down] * (-1 if view.flip_down else 1)
+    sides = view.sides(volume)
     width, height = picture.size
-    _write(picture, (4, height / 2), letters(-right), "lm")
-    _write(picture, (width - 4, height / 2), letters(right), "rm")
-    _write(picture, (width / 2, 3), letters(-down), "ma")
-    _write(picture, (width / 2, height - 4), letters(down), "md")
-
-
-def letters(way: Iterable[float]) -> str:
-    """Name a direction in LPS: "A", or "AS" where it leans.
-
-    Examples
-    --------
-    >>> letters((0, -1, 0)), letters((0.1, -0.8, 0.6))
-    ('A', 'AS')
-    """
-    way = np.asarray(way, float)
-    order = np.argsort(-np.abs(way), kind="stable")[:2]
-    chosen = [k for rank, k in enumerate(order) if rank == 0 or abs(way[k]) > SECOND_LETTER]
-    return "".join(LETTERS[k][0 if way[k] > 0 else 1] for k in chosen)
-
-
-def _title(volume: Volume, view: View, index: int) -> str:
-    """Plane, number and position of a slice, the position along the axis it crosses."""
-    center = [(n - 1) / 2 for n in volume.shape]
-    center[view.axis] = index
-    world = int(np.argmax(np.abs(CONVENTIONS[view.name][0])))
-    mm = float(volume.points([center])[0, world])
-    side = LETTERS[world][0 if mm >= 0 else 1]
-    return f"{view.name} slice {index} (0 to {volume.shape[view.axis] - 1}),  {side} {abs(mm):.1f} mm"
+    _write(picture, (4, height / 2), sides["left"], "lm")
+    _write(picture, (width - 4, height / 2), sides["right"], "rm")
+    _write(picture, (width / 2, 3), sides["top"], "ma")
+    _write(picture, (width / 2, height - 4), sides["bottom"], "md")
 
 
 def _frame(picture: Image.Image, title: str, table: LabelTable, seen: set[int]) -> Image.Image:

@@ -8,9 +8,9 @@ import pytest
 from scenes import SPACING, ball
 
 import mrbone_nb as mb
-from mrbone_nb import picture
 from mrbone_nb.bones import Label, LabelTable
-from mrbone_nb.picture import PLANES, contact_sheet, letters, slice_picture, view_of, window_of
+from mrbone_nb.picture import contact_sheet, slice_picture, window_of
+from mrbone_nb.views import PLANES, letters, view_of
 
 TITLE = 20  # pixels above the slice
 RED = LabelTable({1: Label("femur", "left", "#ff0000"), 2: Label("tibia", "", "#00ff00")})
@@ -215,7 +215,7 @@ def test_the_title_tells_number_and_place():
 
 
 def picture_title(volume, plane, index):
-    return picture._title(volume, view_of(volume, plane), index)
+    return view_of(volume, plane).title(volume, index)
 
 
 def test_a_contact_sheet_holds_every_slice():

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import InputError
 from . import labels, masks, scans, steps
-from .common import Answer, Parser, emit, one_line
+from .common import Answer, Parser, emit, one_line, say
 
 FAMILIES = (scans, steps, masks, labels)
 BAD_INPUT, INTERNAL, INTERRUPTED = 2, 3, 130
@@ -56,7 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         args = parser().parse_args(argv)
-        answer: Answer = args.run(args)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *place, **more: say(f"warning: {message}")
+            answer: Answer = args.run(args)
         emit(answer, args.json)
         sys.stdout.flush()
         return answer.code

@@ -9,7 +9,8 @@ from pathlib import Path
 from ..bones import LabelTable, stem_of
 from ..errors import InputError
 from ..files import check_writable, make_folder
-from ..surface import SURFACE_PARAMS
+from ..surface import SURFACE_PARAMS, mesh_names, write_mesh
+from ..surface import surface as extract_surface
 from ..volume import Volume
 from .common import Answer, check_numbers, columns, number_of, numbers_in, parse_pairs, say
 
@@ -38,7 +39,6 @@ def mesh(args: argparse.Namespace) -> Answer:
     """Make closed surfaces, one file a label."""
     from ..export import read_labels
     from ..mesh import check
-    from ..surface import surface as extract_surface, write_mesh
 
     given = {name: getattr(args, name) for name in SURFACE_PARAMS if getattr(args, name) is not None}
     settings = {name: SURFACE_PARAMS[name].parse(text) for name, text in given.items()}
@@ -79,8 +79,6 @@ def mesh(args: argparse.Namespace) -> Answer:
 
 def _model_files(args: argparse.Namespace, labels: Volume, table: LabelTable) -> dict[int, list[Path]]:
     """Give the files of each label, after making sure that they can be written."""
-    from ..surface import mesh_names
-
     there = numbers_in(labels)
     wanted = there if args.label is None else [number_of(args.label, table, "--label")]
     check_numbers(wanted, there, f"--label {args.label}")
