@@ -8,6 +8,7 @@ import numpy as np
 
 from .step import Spacing
 
+SLACK_MM = 1e-5  # a voxel exactly at the radius counts as within it, whatever the rounding
 
 def bounding_box(mask: np.ndarray, margin: float, spacing: Spacing) -> tuple[slice, slice, slice]:
     """Give the slices that hold a mask with a margin in mm, at least one voxel, cut at the border."""
@@ -28,12 +29,12 @@ def distance_inside(mask: np.ndarray, spacing: Spacing) -> np.ndarray:
 
 def dilate(mask: np.ndarray, radius: float, spacing: Spacing) -> np.ndarray:
     """Add every voxel within a radius in mm."""
-    return distance_inside(~mask, spacing) <= radius if mask.any() else mask
+    return distance_inside(~mask, spacing) <= radius + SLACK_MM if mask.any() else mask
 
 
 def erode(mask: np.ndarray, radius: float, spacing: Spacing) -> np.ndarray:
     """Keep the voxels farther than a radius in mm from everything outside."""
-    return distance_inside(mask, spacing) > radius if not mask.all() else mask
+    return distance_inside(mask, spacing) > radius + SLACK_MM if not mask.all() else mask
 
 
 def in_box(work: Callable[[np.ndarray], np.ndarray], mask: np.ndarray, margin: float, spacing: Spacing) -> np.ndarray:
@@ -47,7 +48,7 @@ def in_box(work: Callable[[np.ndarray], np.ndarray], mask: np.ndarray, margin: f
 
 
 def signed_distance(mask: np.ndarray, spacing: Spacing) -> np.ndarray:
-    """Distance in mm to the border of a mask, negative inside, 0 halfway between voxels."""
+    """Distance in mm to the border of a mask, negative inside; 0 halfway between voxels on the finest axis."""
     import edt
 
     inside = edt.edt(mask.astype(np.uint8), anisotropy=spacing)
