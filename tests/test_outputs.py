@@ -212,7 +212,11 @@ def test_save_beside_a_name_of_ones_own(result, scene, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("knee.png", "expected a name that ends in .nii.gz"), ("knee", "expected a name"), ("no/knee.nrrd", "does not exist")],
+    [
+        ("knee.png", "expected a name that ends in .nii.gz"),
+        ("knee", "expected a name"),
+        ("no/knee.nrrd", "does not exist"),
+    ],
 )
 def test_a_name_that_cannot_be_is_said_before_the_run(name, message, result, tmp_path):
     with pytest.raises(mb.InputError, match=message):

@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from scenes import SPACING, bones
 
 import mrbone_nb as mb
 from mrbone_nb import recipe as recipes
 from mrbone_nb.recipe import Recipe, on_grid, parse_json, run_call
 from mrbone_nb.step import STEPS, Call
-from scenes import SPACING, bones
 
 SHAPE = (10, 40, 36)
 GOOD = {"schema": 1, "calls": [{"step": "normalize", "params": {}}, {"step": "otsu"}]}
@@ -50,7 +50,10 @@ FAULTS = {
     "NaN": ('{"schema": 1, "calls": [{"step": "gaussian", "params": {"sigma": NaN}}]}', ["NaN"]),
     "infinity": ('{"schema": 1, "calls": [{"step": "gaussian", "params": {"sigma": -Infinity}}]}', ["-Infinity"]),
     "1e999": ('{"schema": 1, "calls": [{"step": "gaussian", "params": {"sigma": 1e999}}]}', ["1e999"]),
-    "400 digits": ('{"schema": 1, "calls": [{"step": "gaussian", "params": {"sigma": ' + "9" * 400 + "}}]}", ["999", "too large"]),
+    "400 digits": (
+        '{"schema": 1, "calls": [{"step": "gaussian", "params": {"sigma": ' + "9" * 400 + "}}]}",
+        ["999", "too large"],
+    ),
     "5000 digits": ('{"schema": ' + "9" * 5000 + "}", ["999", "too large"]),
     "deep nesting": ("[" * 100_000 + "]" * 100_000, ["50 levels"]),
     "deep objects": ('{"a":' * 60 + "1" + "}" * 60, ["50 levels"]),
@@ -77,7 +80,10 @@ FAULTS = {
     "name is long": ({**GOOD, "name": "x" * 81}, ["name"]),
     "name steers the terminal": ({**GOOD, "name": "a\x1b[31m"}, ["name"]),
     "name of a megabyte": (calls(("gaussian", {"s" * 900_000: 1})), ["gaussian", "sss", "it has sigma"]),
-    "value of a megabyte": (calls(("otsu", {"polarity": "x" * 900_000})), ["otsu", "polarity", "expected one of 'bright'"]),
+    "value of a megabyte": (
+        calls(("otsu", {"polarity": "x" * 900_000})),
+        ["otsu", "polarity", "expected one of 'bright'"],
+    ),
     "no JSON": ("schema: 1", ["JSON", "line 1"]),
     "YAML with an object": ("!!python/object/apply:os.system ['true']", ["JSON"]),
     "empty": ("", ["JSON"]),
@@ -108,7 +114,10 @@ def test_a_pickle_and_a_missing_file_are_refused(tmp_path):
 
 
 def test_ordinary_numbers_are_read(tmp_path):
-    path = write(tmp_path / "mine.json", '{"schema": 1, "calls": [{"step": "gaussian", "params": {"sigma": 2}}, {"step": "otsu"}]}')
+    path = write(
+        tmp_path / "mine.json",
+        '{"schema": 1, "calls": [{"step": "gaussian", "params": {"sigma": 2}}, {"step": "otsu"}]}',
+    )
     assert Recipe.load(path).calls[0].params == {"sigma": 2.0}
     assert parse_json("[1, -2.5, 1e3, 123456789012345678901]", "x") == [1, -2.5, 1000.0, 123456789012345678901]
 

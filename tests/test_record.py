@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scenes import SPACING, bones
 
 import mrbone_nb as mb
 from mrbone_nb import record as records
-from mrbone_nb.record import array_sha256, files_sha256, load_record, make_record, replay, run_cropped
 from mrbone_nb.recipe import Recipe
+from mrbone_nb.record import array_sha256, files_sha256, load_record, make_record, replay, run_cropped
 from mrbone_nb.step import Call
-from scenes import SPACING, bones
 
 SHAPE = (10, 40, 36)
 BOX = ((1, 10), (5, 38), (4, 33))
@@ -64,7 +64,11 @@ def test_files_are_named_by_hash_alone_whatever_their_order(tmp_path, scan, seed
     with_files = replace(scan, files=files)
     text = records.to_json(make_record(RECIPE.run(with_files, seeds=seeds)))
     assert "PATIENT" not in text and str(tmp_path) not in text and json.loads(text)["inputs"]["scan"]["files"] == 2
-    assert files_sha256(with_files) == files_sha256(replace(scan, files=files[::-1])) != files_sha256(replace(scan, files=files[:1]))
+    assert (
+        files_sha256(with_files)
+        == files_sha256(replace(scan, files=files[::-1]))
+        != files_sha256(replace(scan, files=files[:1]))
+    )
     assert files_sha256(scan) is None
 
 
@@ -188,7 +192,12 @@ def test_a_broken_record_is_refused_in_one_line(fault, record, tmp_path):
 
 def test_records_are_limited_like_recipes(tmp_path):
     path = tmp_path / "x_record.json"
-    for text, message in (("[" * 99, "nested deeper"), ('{"kind": NaN}', "NaN"), ("[1]", "not a record"), ("x", "not JSON")):
+    for text, message in (
+        ("[" * 99, "nested deeper"),
+        ('{"kind": NaN}', "NaN"),
+        ("[1]", "not a record"),
+        ("x", "not JSON"),
+    ):
         path.write_text(text)
         with pytest.raises(mb.InputError, match=message):
             load_record(path)

@@ -21,7 +21,9 @@ said in one line; 3 a fault of the program; 130 interrupted"""
 
 def parser() -> Parser:
     """Build the parser with all verbs."""
-    top = Parser(prog="mrbone", description="Segment bone in MR scans. Research only: not a medical device.", epilog=EPILOG)
+    top = Parser(
+        prog="mrbone", description="Segment bone in MR scans. Research only: not a medical device.", epilog=EPILOG
+    )
     top.add_argument("--version", action="version", version=f"mrbone_nb {__version__}")
     common = Parser(add_help=False)
     common.add_argument("--json", action="store_true", help="print one JSON document and nothing else")

@@ -91,9 +91,13 @@ def add_scan(parser: argparse.ArgumentParser, name: str = "scan") -> None:
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
     """Add the choice of a series, and the consent to its doubts."""
-    parser.add_argument("--series", metavar="ID", help="series by its UID, key or number, as `mrbone inventory` lists them")
+    parser.add_argument(
+        "--series", metavar="ID", help="series by its UID, key or number, as `mrbone inventory` lists them"
+    )
     parser.add_argument("--echo", type=int, metavar="N", help="echo by its DICOM number")
-    parser.add_argument("--accept", action="append", default=[], metavar="NAME", help="accept a named doubt, such as gap")
+    parser.add_argument(
+        "--accept", action="append", default=[], metavar="NAME", help="accept a named doubt, such as gap"
+    )
 
 
 def read_scan(args: argparse.Namespace, path: str | None = None) -> Volume:

@@ -38,20 +38,32 @@ class Inputs:
 def add_inputs(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verbs that run a recipe."""
     add_scan(parser)
-    parser.add_argument("--seeds", metavar="S", help="strokes on the scan's grid: a label each, 255 for everything else")
+    parser.add_argument(
+        "--seeds", metavar="S", help="strokes on the scan's grid: a label each, 255 for everything else"
+    )
     parser.add_argument(
         "--start",
         metavar="MASK",
-        help="label map or .seg.nrrd to start from: a recipe that needs strokes gets them from its eroded inside and its far "
-        "outside (those of --seeds win); a recipe of clean-up steps takes its labels",
+        help="label map or .seg.nrrd to start from: a recipe that needs strokes gets them from its eroded inside and "
+        "its far outside (those of --seeds win); a recipe of clean-up steps takes its labels",
     )
     parser.add_argument(
-        "--start-margin", type=float, default=START_MARGIN, metavar="MM", help=f"how far the border may move ({START_MARGIN:g} mm)"
+        "--start-margin",
+        type=float,
+        default=START_MARGIN,
+        metavar="MM",
+        help=f"how far the border may move ({START_MARGIN:g} mm)",
     )
-    parser.add_argument("--names", action="append", default=[], metavar="1=femur,…", help="names of labels; 'right femur' has a side")
+    parser.add_argument(
+        "--names", action="append", default=[], metavar="1=femur,…", help="names of labels; 'right femur' has a side"
+    )
     parser.add_argument("--crop", metavar="BOX", help="auto, or z0:z1,y0:y1,x0:x1 in voxels: work in this box alone")
     parser.add_argument(
-        "--margin", type=float, default=CROP_MARGIN, metavar="MM", help=f"round the strokes with --crop auto ({CROP_MARGIN:g} mm)"
+        "--margin",
+        type=float,
+        default=CROP_MARGIN,
+        metavar="MM",
+        help=f"round the strokes with --crop auto ({CROP_MARGIN:g} mm)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there already")
 
@@ -73,7 +85,9 @@ def read_inputs(args: argparse.Namespace, recipe: str) -> Inputs:
     start, names = read_labels(args.start, like=scan) if args.start else (None, LabelTable())
     table = LabelTable({**names, **table})
     if seeds is not None and not any("seeds" in find_step(call.step).inputs for call in chosen.calls):
-        raise InputError(f"--seeds: recipe {chosen.name} has no step that takes strokes; leave it out or choose another recipe")
+        raise InputError(
+            f"--seeds: recipe {chosen.name} has no step that takes strokes; leave it out or choose another recipe"
+        )
     if start is not None:
         seeds, start = place_start(chosen, seeds, start, args.start_margin)
     table = renamed(table, args.names) if args.names else table
@@ -81,7 +95,9 @@ def read_inputs(args: argparse.Namespace, recipe: str) -> Inputs:
     return Inputs(scan, chosen, seeds, start, table, crop)
 
 
-def place_start(recipe: Recipe, seeds: Volume | None, start: Volume, margin: float = START_MARGIN) -> tuple[Volume | None, Volume | None]:
+def place_start(
+    recipe: Recipe, seeds: Volume | None, start: Volume, margin: float = START_MARGIN
+) -> tuple[Volume | None, Volume | None]:
     """Decide what a label map to start from is for this recipe: strokes, or its labels.
 
     A recipe that needs strokes gets them from the map; strokes of the user win over those. Else the

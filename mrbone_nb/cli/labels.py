@@ -11,15 +11,30 @@ import numpy as np
 from ..bones import LAST, Label, LabelTable
 from ..errors import InputError
 from ..volume import Volume
-from .common import Answer, add_choice, check_numbers, columns, number_of, numbers_in, parse_pairs, read_scan, renamed, say
+from .common import (
+    Answer,
+    add_choice,
+    check_numbers,
+    columns,
+    number_of,
+    numbers_in,
+    parse_pairs,
+    read_scan,
+    renamed,
+    say,
+)
 
 
 def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the verbs of this family."""
-    about = "merge, split, rename labels, give them sides (in this order), or convert a label map by the extension of OUT"
+    about = (
+        "merge, split, rename labels, give them sides (in this order), or convert a label map by the extension of OUT"
+    )
     verb = add("labels", labels, about)
     verb.add_argument("mask", metavar="IN", help="label map")
-    verb.add_argument("-o", "--output", required=True, metavar="OUT", help="label map: .nii.gz, .nrrd, .seg.nrrd, .mha, .dcm …")
+    verb.add_argument(
+        "-o", "--output", required=True, metavar="OUT", help="label map: .nii.gz, .nrrd, .seg.nrrd, .mha, .dcm …"
+    )
     verb.add_argument("--merge", action="append", default=[], metavar="1,2:3", help="make labels 1 and 2 label 3")
     verb.add_argument(
         "--split",
@@ -28,7 +43,9 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         metavar="N|N:sides",
         help="make each connected part of label N a label, the largest keeps N; or by the patient's left and right",
     )
-    verb.add_argument("--rename", action="append", default=[], metavar="1=femur,…", help="name labels; 'right femur' has a side")
+    verb.add_argument(
+        "--rename", action="append", default=[], metavar="1=femur,…", help="name labels; 'right femur' has a side"
+    )
     verb.add_argument("--side", action="append", default=[], metavar="1=left,…", help="left, right or none")
     verb.add_argument("--scan", metavar="SCAN", help="the scan, which DICOM-SEG needs")
     add_choice(verb)
@@ -61,7 +78,7 @@ def labels(args: argparse.Namespace) -> Answer:
 
 
 def merge(array: np.ndarray, table: LabelTable, text: str) -> LabelTable:
-    """Make several labels one, in place; the name is that of the new label, or of the first merged one that has a name."""
+    """Make several labels one, in place; it has the name of the new label, or of the first merged one with a name."""
     left, sign, right = text.partition(":")
     if not (sign and left.strip() and right.strip()):
         raise InputError(f"--merge {text!r}: expected OLD,OLD:NEW, such as 1,2:3")
@@ -128,7 +145,9 @@ def _free(array: np.ndarray, table: LabelTable, count: int) -> list[int]:
     used = {*np.unique(array).tolist(), *table}
     free = [n for n in range(1, LAST + 1) if n not in used][:count]
     if len(free) < count:
-        raise InputError(f"--split: would make {count} more labels and {len(free)} numbers are free; drop small islands first")
+        raise InputError(
+            f"--split: would make {count} more labels and {len(free)} numbers are free; drop small islands first"
+        )
     return free
 
 

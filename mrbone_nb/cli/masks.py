@@ -21,7 +21,9 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the verbs of this family."""
     verb = add("mesh", mesh, "make closed surfaces in scanner millimeters, one file a label")
     verb.add_argument("mask", metavar="MASK", help="label map or mask")
-    verb.add_argument("-o", "--output", required=True, metavar="FILE|DIR", help="a file for one label, or a folder for all")
+    verb.add_argument(
+        "-o", "--output", required=True, metavar="FILE|DIR", help="a file for one label, or a folder for all"
+    )
     verb.add_argument("--label", metavar="N|NAME", help="this label alone")
     verb.add_argument("--formats", default="stl", metavar="stl,…", help="formats in a folder: stl, ply, obj, glb")
     for param in SURFACE_PARAMS.values():
@@ -32,7 +34,9 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     verb = add("compare", compare, "compare two label maps: Dice, ASSD, HD95, volumes, label by label")
     verb.add_argument("mask", metavar="MASK", help="label map")
     verb.add_argument("truth", metavar="TRUTH", help="label map on the same grid")
-    verb.add_argument("--map", action="append", default=[], metavar="1:5,2:6", help="which label of TRUTH belongs to which of MASK")
+    verb.add_argument(
+        "--map", action="append", default=[], metavar="1:5,2:6", help="which label of TRUTH belongs to which of MASK"
+    )
 
 
 def mesh(args: argparse.Namespace) -> Answer:
@@ -73,7 +77,9 @@ def mesh(args: argparse.Namespace) -> Answer:
         raise InputError("; ".join(f"{title}: {reason}" for title, reason in failed.items()))
     for title, reason in failed.items():
         say(f"warning: no model of {title}: {reason}")
-    cells = [[r["label"], table[r["label"]].title, f"{r['triangles']} triangles", f"{r['volume_mm3']:.0f} mm³"] for r in rows]
+    cells = [
+        [r["label"], table[r["label"]].title, f"{r['triangles']} triangles", f"{r['volume_mm3']:.0f} mm³"] for r in rows
+    ]
     return Answer({"models": rows, "failed": failed}, columns(cells), 1 if failed else 0, written)
 
 
@@ -86,7 +92,9 @@ def _model_files(args: argparse.Namespace, labels: Volume, table: LabelTable) ->
     if output.suffix.lower().lstrip(".") in MODELS and not output.is_dir():
         if len(wanted) > 1:
             titles = ", ".join(f"{n} {label.title}" for n, label in table.filled(wanted).items())
-            raise InputError(f"{output.name}: a file holds one label and there are {titles}; choose with --label, or give a folder")
+            raise InputError(
+                f"{output.name}: a file holds one label and there are {titles}; choose with --label, or give a folder"
+            )
         if not output.parent.is_dir():
             raise InputError(f"{output}: its folder does not exist; create it first")
         check_writable(output.parent, [output.name], args.overwrite)
@@ -119,7 +127,15 @@ def compare(args: argparse.Namespace) -> Answer:
         raise InputError(f"{mask.name} and {truth.name}: no voxel has a label in either")
     head = ["label", "Dice", "ASSD mm", "HD95 mm", "mm³", "mm³ of truth", ""]
     cells = [
-        [row.name, f"{row.dice:.4f}", _mm(row.assd_mm), _mm(row.hd95_mm), f"{row.volume_a_mm3:.0f}", f"{row.volume_b_mm3:.0f}", row.note]
+        [
+            row.name,
+            f"{row.dice:.4f}",
+            _mm(row.assd_mm),
+            _mm(row.hd95_mm),
+            f"{row.volume_a_mm3:.0f}",
+            f"{row.volume_b_mm3:.0f}",
+            row.note,
+        ]
         for row in rows
     ]
     return Answer([row.as_dict() for row in rows], columns([head, *cells]))

@@ -14,7 +14,11 @@ from ..step import STEPS, Param, Step, find_step
 GROUPS = (
     ("Filters", "image → image", lambda s: s.output == "image"),
     ("Masks", "image → mask", lambda s: s.output == "mask" and "mask" not in s.required),
-    ("Labels", "image and strokes → labels, or the probability of each", lambda s: s.output in ("labels", "probability")),
+    (
+        "Labels",
+        "image and strokes → labels, or the probability of each",
+        lambda s: s.output in ("labels", "probability"),
+    ),
     ("Clean-up", "mask → mask; on a label map, label by label", lambda s: s.output == "mask" and "mask" in s.required),
     ("Others", "anything else", lambda s: s.output not in ("image", "mask", "labels", "probability")),
 )
@@ -78,7 +82,9 @@ def details(name: str) -> str:
     parts = sections(step)
     lines = [f"{step.name}: {' + '.join(step.inputs)} → {step.output}", "", parts[""], ""]
     for p in step.params.values():
-        lines += textwrap.wrap(f"{p.name} = {_value(p.default)}  ({allowed(p)})  {p.doc}", 100, subsequent_indent="    ")
+        lines += textwrap.wrap(
+            f"{p.name} = {_value(p.default)}  ({allowed(p)})  {p.doc}", 100, subsequent_indent="    "
+        )
     lines += ["", f"Live preview: {LIVE[step.preview]}."]
     lines += [f"{title}: {parts[title]}" for title in ("Notes", "References") if title in parts]
     return "\n".join([*lines, "", step.code()])
@@ -91,10 +97,10 @@ def markdown() -> str:
         "",
         "Made by `mrbone steps --markdown` from the signatures and docstrings of the steps; do not edit.",
         "",
-        "Each step is a plain function: `mb.gaussian(image, spacing=volume.spacing, sigma=1.0)`. In a recipe it is a line,",
-        '`{"step": "gaussian", "params": {"sigma": 1.0}}`, and on the command line `mrbone apply gaussian IN OUT --param sigma=1.0`.',
-        "Lengths are in mm and mean the same on thick and on thin slices. *Live preview* is the largest piece that answers a slider",
-        "at once.",
+        "Each step is a plain function: `mb.gaussian(image, spacing=volume.spacing, sigma=1.0)`. In a recipe it is a",
+        'line, `{"step": "gaussian", "params": {"sigma": 1.0}}`, and on the command line',
+        "`mrbone apply gaussian IN OUT --param sigma=1.0`. Lengths are in mm and mean the same on thick and on thin",
+        "slices. *Live preview* is the largest piece that answers a slider at once.",
         "",
     ]
     for title, gives, steps in grouped():

@@ -27,8 +27,12 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
 
     verb = add("segment", segment, "make a label map on the scan's own grid")
     add_inputs(verb)
-    verb.add_argument("-o", "--output", required=True, metavar="OUT", help="label map; the record and the strokes go beside it")
-    verb.add_argument("--recipe", default="auto", metavar="NAME|FILE", help="preset, recipe file, or auto (by the scan's tags)")
+    verb.add_argument(
+        "-o", "--output", required=True, metavar="OUT", help="label map; the record and the strokes go beside it"
+    )
+    verb.add_argument(
+        "--recipe", default="auto", metavar="NAME|FILE", help="preset, recipe file, or auto (by the scan's tags)"
+    )
 
     verb = add("run", run, "make label map, record, models and a picture in a folder")
     verb.add_argument("recipe", metavar="RECIPE", help="preset, recipe file, or auto (by the scan's tags)")
@@ -40,7 +44,9 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     verb.add_argument("record", metavar="RECORD", help="the *_record.json beside a result")
     add_scan(verb)
     verb.add_argument("--seeds", metavar="S", help="the strokes, if they no longer lie beside the record")
-    verb.add_argument("--start", metavar="MASK", help="the label map to start from, if it no longer lies beside the record")
+    verb.add_argument(
+        "--start", metavar="MASK", help="the label map to start from, if it no longer lies beside the record"
+    )
     verb.add_argument("-o", "--output", metavar="OUT", help="where to write the new label map")
     verb.add_argument("--overwrite", action="store_true", help="replace a file that is there already")
 
@@ -98,7 +104,10 @@ def work(given: Inputs) -> Result:
     result = run_cropped(given.recipe, given.scan, given.crop, seeds=given.seeds, labels=given.start, progress=progress)
     cut = cut_bones(result.labels, given.crop, given.table)
     if cut:
-        warning = f"the crop may have cut {', '.join(cut)}: there the scan goes on beyond the box; take a larger --margin or --crop"
+        warning = (
+            f"the crop may have cut {', '.join(cut)}: there the scan goes on beyond the box; "
+            "take a larger --margin or --crop"
+        )
         say(f"warning: {warning}")
         result = replace(result, notes=(*result.notes, warning))
     missing = sorted(set(expected_labels(given)) - set(result.present)) if given.seeds is not None else []
@@ -116,7 +125,11 @@ def report(result: Result, files: Mapping[str, Path]) -> Answer:
     for title, reason in found["failed"].items():
         say(f"warning: no model of {title}: {reason}")
     rows = [
-        [row["label"], f"{row['side']} {row['name']}".strip(), *(f"{row[k]:.0f} {unit}" for k, unit in MEASURED if k in row)]
+        [
+            row["label"],
+            f"{row['side']} {row['name']}".strip(),
+            *(f"{row[k]:.0f} {unit}" for k, unit in MEASURED if k in row),
+        ]
         for row in found["measures"]
     ]
     data = {
@@ -149,9 +162,7 @@ def replay(args: argparse.Namespace) -> Answer:
     beside = {name: _beside(args, record, name, scan) for name in ("seeds", "start")}
     if args.output is not None:
         _check_output(args, scan)
-    result, same = run_again(
-        record, scan, **{name: found[0] for name, found in beside.items()}, progress=progress
-    )
+    result, same = run_again(record, scan, **{name: found[0] for name, found in beside.items()}, progress=progress)
     differ, table = _compare(args, record, result)
     table = LabelTable({**beside["start"][1], **beside["seeds"][1], **table})
     files = {}
@@ -167,7 +178,12 @@ def replay(args: argparse.Namespace) -> Answer:
         text = "not the same: the labels differ; the recorded label map does not lie beside the record, so no count"
     else:
         text = f"not the same: {differ} of {voxels} voxels differ"
-    return Answer({"same": same, "differ": 0 if same else differ, "voxels": voxels, "changed": changed}, text, 0 if same else 1, files)
+    return Answer(
+        {"same": same, "differ": 0 if same else differ, "voxels": voxels, "changed": changed},
+        text,
+        0 if same else 1,
+        files,
+    )
 
 
 def _check_output(args: argparse.Namespace, scan: Volume) -> None:
@@ -180,7 +196,9 @@ def _check_output(args: argparse.Namespace, scan: Volume) -> None:
         raise InputError(f"{taken[0]}: exists already; give another name, or --overwrite")
 
 
-def _beside(args: argparse.Namespace, record: Mapping[str, Any], name: str, scan: Volume) -> tuple[Volume | None, LabelTable]:
+def _beside(
+    args: argparse.Namespace, record: Mapping[str, Any], name: str, scan: Volume
+) -> tuple[Volume | None, LabelTable]:
     """Read the strokes or the label map that a record began with; by default it lies beside the record."""
     from ..export import read_labels
 

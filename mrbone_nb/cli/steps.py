@@ -64,7 +64,9 @@ def apply(args: argparse.Namespace) -> Answer:
     from_image = "image" in step.inputs
     takes = {"seeds": "seeds" in step.inputs, "mask": from_image and "mask" in step.inputs}
     if not set(step.inputs) <= {"image", "mask", "seeds"} or step.output not in ("image", "mask", "labels"):
-        raise InputError(f"{step.name}: takes {', '.join(step.inputs)} and gives {step.output}: use it from Python or in a recipe")
+        raise InputError(
+            f"{step.name}: takes {', '.join(step.inputs)} and gives {step.output}: use it from Python or in a recipe"
+        )
     for option, wanted in takes.items():
         if wanted != (getattr(args, option) is not None) and (not wanted or option in step.required):
             raise InputError(f"--{option}: {step.name} {'needs it' if wanted else 'has no use for it; leave it out'}")
@@ -90,7 +92,9 @@ def _call(step: Step, texts: list[str]) -> Call:
     for text in texts:
         name, sign, value = text.partition("=")
         if not sign or name not in step.params:
-            raise InputError(f"--param {text!r}: expected NAME=VALUE; {step.name} has {', '.join(step.params) or 'no parameter'}")
+            raise InputError(
+                f"--param {text!r}: expected NAME=VALUE; {step.name} has {', '.join(step.params) or 'no parameter'}"
+            )
         try:
             params[name] = step.params[name].parse(value)
         except InputError as error:
