@@ -7,22 +7,28 @@ from mrbone_nb.recipe import Recipe
 from mrbone_nb.step import Call
 
 FOLDER = Path(__file__).parents[1] / "mrbone_nb" / "recipes"
-WALK = [
-    Call("normalize"),
-    Call("lowpass_bias_correction"),
-    Call("gaussian", {"sigma": 0.4}),
-    Call("random_walker"),
-    Call("most_likely"),
-    Call("islands"),
-    Call("fill_holes"),
-    Call("slice_islands"),
-    Call("closing", {"radius": 2.0}),
-    Call("median_smoothing", {"size": 3.0}),
-]
+
+
+def walk(contrast: float) -> list[Call]:
+    """From the strokes to smooth marrow: the walk, its likeliest label, and the usual tidying."""
+    return [
+        Call("normalize"),
+        Call("lowpass_bias_correction"),
+        Call("gaussian", {"sigma": 0.4}),
+        Call("random_walker", {"contrast": contrast}),
+        Call("most_likely"),
+        Call("islands"),
+        Call("fill_holes"),
+        Call("slice_islands"),
+        Call("closing", {"radius": 2.0}),
+        Call("median_smoothing", {"size": 3.0}),
+    ]
+
+
 LAST = [Call("fill_holes", {"planes": "slices"}), Call("islands")]
 PRESETS = {
-    "bright-marrow": [*WALK, Call("cortical_shell", {"thickness": 1.3, "upper": 0.45, "smoothing": 1.2}), *LAST],
-    "dark-marrow": [*WALK, *LAST],
+    "bright-marrow": [*walk(0.07), Call("cortical_shell", {"thickness": 1.3, "upper": 0.45, "smoothing": 1.2}), *LAST],
+    "dark-marrow": [*walk(0.03), *LAST],
     "ct": [Call("hounsfield_threshold"), Call("islands"), Call("median_smoothing")],
 }
 
