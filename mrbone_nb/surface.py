@@ -14,11 +14,12 @@ from .errors import InputError
 from .files import check_writable, refuse_blocked, safe_name, safe_path
 from .mesh import Mesh, decimate
 from .meshfile import write_mesh
-from .slices import resample, slice_distances, smooth, straighten
 from .step import Param, Range, Spacing, parameters_of
+from .trace import trace
 from .volume import Volume
 
 CELLS_ACROSS = 60  # of the automatic grid: the cube root of the bone's volume has as many cells
+FEWEST_CELLS = 6
 
 
 def surface(
@@ -74,19 +75,17 @@ def surface(
     given = {"smoothing": smoothing, "edge": edge, "reduction": reduction}
     smoothing, edge, reduction = (SURFACE_PARAMS[name].check(value) for name, value in given.items())
     mask = _mask_of(volume, label)
-    axis = int(np.argmax(volume.spacing))  # across the slices, whatever way the file stores them
-    mask = np.moveaxis(mask, axis, 0)
-    spacing = tuple(np.roll(volume.spacing, 0)[[axis, *(a for a in range(3) if a != axis)]])
-    target = float(mask.sum() * np.prod(spacing))
-    cell = edge or _automatic_cell(target, spacing)
-    places, faces = _trace_box(mask, spacing, cell, smoothing, target)
-    index = np.moveaxis(places / spacing, 1, 0)
-    index = np.insert(index[1:], axis, index[0], axis=0).T
-    vertices = volume.points(index)
-    mesh = Mesh(vertices, faces)
-    if mesh.volume < 0:  # the axes of the array are left-handed in space
-        mesh = Mesh(vertices, faces[:, ::-1])
-    return decimate(_match_volume(mesh, target, cell / 2), reduction)
+    across = int(np.argmax(volume.spacing))  # the axis across the slices, whatever way the file stores them
+    order = [across, *(axis for axis in range(3) if axis != across)]
+    spacing = tuple(volume.spacing[axis] for axis in order)
+    cell = _cell(edge, np.count_nonzero(mask) * float(np.prod(spacing)), spacing)
+    traced = trace(mask.transpose(order), spacing, cell, smoothing)
+    index = np.empty(traced.vertices.shape)
+    index[:, order] = traced.vertices / spacing
+    mesh = Mesh(volume.points(index), traced.faces)
+    if mesh.volume < 0:  # the array's axes are left-handed in space
+        mesh = Mesh(mesh.vertices, mesh.faces[:, ::-1])
+    return decimate(mesh, reduction)
 
 
 SURFACE_PARAMS: dict[str, Param] = parameters_of(surface, skip=("volume", "label"))
@@ -180,93 +179,10 @@ def _mask_of(volume: Volume, label: int | None) -> np.ndarray:
     return mask
 
 
-def _automatic_cell(volume: float, spacing: Spacing) -> float:
-    """Choose cells by the size of the bone, so that a wrist bone gets finer ones than a pelvis."""
-    return max(volume ** (1 / 3) / CELLS_ACROSS, min(spacing))
+def _cell(edge: float, volume: float, spacing: Spacing) -> float:
+    """Size of the cells: as asked, or by the size of the bone, so that a wrist bone gets finer ones than a pelvis.
 
-
-def _trace_box(
-    mask: np.ndarray, spacing: Spacing, cell: float, smoothing: float, target: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Trace the surface in the box around the mask: places in mm along the axes of the array, faces."""
-    margin = 3 * smoothing + 3 * cell
-    part, start, cut = _padded_box(mask, spacing, margin)
-    field = resample(slice_distances(part, spacing), spacing, cell)
-    field = smooth(straighten(field, cell, margin), smoothing, cell)
-    faces_of_scan = [
-        (spacing[a] * (-0.5 - start[a]), spacing[a] * (mask.shape[a] - 0.5 - start[a])) if cut[a].any() else None
-        for a in range(3)
-    ]
-    outside = _outside_scan(field.shape, cell, faces_of_scan)
-    field = _level_for(field, outside, target, cell)
-    places, faces = _trace(field, cell)
-    return places * cell + np.array(start) * spacing, faces
-
-
-def _padded_box(mask: np.ndarray, spacing: Spacing, margin: float) -> tuple[np.ndarray, list[int], np.ndarray]:
-    """Cut out the mask with a margin; where it touches the scan's border it goes on unchanged in the margin.
-
-    Gives the box, the index of its first voxel in the scan, and which of the six sides touch, (3, 2).
+    Never so coarse that a part of a few voxels would slip through.
     """
-    start, cut, widths, box = [], [], [], []
-    for axis in range(3):
-        used = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        pad = int(np.ceil(margin / spacing[axis])) + 1
-        box.append(slice(used[0], used[-1] + 1))
-        widths.append((pad, pad))
-        start.append(int(used[0]) - pad)
-        cut.append((used[0] == 0, used[-1] == mask.shape[axis] - 1))
-    part = mask[tuple(box)]
-    for axis, sides in enumerate(cut):
-        for side, touches in enumerate(sides):
-            width = [(0, 0)] * 3
-            width[axis] = (widths[axis][0], 0) if side == 0 else (0, widths[axis][1])
-            part = np.pad(part, width, mode="edge" if touches else "constant")
-    return part, start, np.array(cut)
-
-
-def _outside_scan(shape: tuple[int, ...], cell: float, sides: list[tuple[float, float] | None]) -> np.ndarray | None:
-    """Distance in mm to the outer faces of the scan where the mask is cut by them, positive outside."""
-    field = None
-    for axis, ends in enumerate(sides):
-        if ends is None:
-            continue
-        along = np.arange(shape[axis], dtype=np.float32) * np.float32(cell)
-        distance = np.maximum(ends[0] - along, along - ends[1]).astype(np.float32)
-        distance = distance.reshape([-1 if a == axis else 1 for a in range(3)])
-        field = distance if field is None else np.maximum(field, distance)
-    return field
-
-
-def _level_for(field: np.ndarray, outside: np.ndarray | None, target: float, cell: float) -> np.ndarray:
-    """Shift distances by up to two cells so that they enclose the target volume, then cut at the scan's border."""
-    level, low, high = 0.0, -2 * cell, 2 * cell
-    for _ in range(12):
-        moved = field - np.float32(level)
-        if outside is not None:
-            moved = np.maximum(moved, outside)
-        volume = float(np.clip(0.5 - moved / cell, 0, 1).sum(dtype=np.float64)) * cell**3
-        if abs(volume - target) < 1e-3 * target:
-            break
-        low, high = (level, high) if volume < target else (low, level)
-        level = (low + high) / 2
-    return moved
-
-
-def _trace(field: np.ndarray, cell: float) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices (in cells) and faces where the field crosses 0, falling inward."""
-    from skimage.measure import marching_cubes
-
-    # A value of exactly 0 would put several vertices on one grid point: triangles without area.
-    flat = np.float32(1e-3 * cell)
-    field = np.where(np.abs(field) < flat, np.copysign(flat, field), field)
-    vertices, faces, _, _ = marching_cubes(field, 0.0, gradient_direction="ascent", allow_degenerate=False)
-    return vertices.astype(np.float64), faces
-
-
-def _match_volume(mesh: Mesh, target: float, limit: float) -> Mesh:
-    """Move every vertex a little along its normal so that the enclosed volume is the target."""
-    for _ in range(2):
-        shift = np.clip((target - mesh.volume) / mesh.area, -limit, limit)
-        mesh = Mesh(mesh.vertices + shift * mesh.normals(), mesh.faces)
-    return mesh
+    size = volume ** (1 / 3)
+    return min(edge or max(size / CELLS_ACROSS, min(spacing)), size / FEWEST_CELLS)
