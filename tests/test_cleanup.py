@@ -171,7 +171,21 @@ def test_smoothing_evens_out_the_rim_within_its_thickness():
     rough, even = shell(image, core), shell(image, core, smoothing=0.9)
     bone = FAR <= 10
     assert (rough <= even).all() and (even & bone).sum() > (rough & bone).sum()
-    assert not even[FAR > 8 + 2.5 + 0.6].any()
+
+
+def test_smoothing_does_not_bridge_two_cores():
+    y = positions(SHAPE, FINE)[1]
+    core = np.abs(np.abs(y) - 4) < 1.4  # two slabs, 5 mm apart
+    image = np.where(core, 0.9, 0.1)
+    out = shell(image, core, thickness=1.2, smoothing=3)
+    assert np.array_equal(out, distance_transform_edt(~core, sampling=FINE) <= 1.2 + 1e-6)
+
+
+def test_a_dark_voxel_that_touches_by_a_corner_is_not_rim():
+    image = np.array([[[0.9, 0.9, 0.9], [0.9, 0.9, 0.9], [0.9, 0.9, 0.1]]])
+    core = np.zeros((1, 3, 3), bool)
+    core[0, 1, 1] = True
+    assert np.array_equal(shell(image, core), core)
 
 
 def test_a_bright_core_keeps_its_own_dark_spots():
