@@ -114,8 +114,9 @@ def build_body(
     bones = labels.with_array(whole * is_bone[whole], name="truth", meta={})
     fields = Fields(bones, rng)
     tissue = np.full(labels.shape, CODES["air"], np.uint8)
+    grain = fine_noise(bones, rng)
     if flesh is not None:
-        _add_flesh(tissue, fields, flesh)
+        _add_flesh(tissue, fields, flesh, grain)
     if not np.any(whole != bones.array) and flesh is not None and flesh.cartilage > 0:
         _add_cartilage(tissue, fields, flesh.cartilage)
     for number, name in tissues.items():
@@ -123,7 +124,7 @@ def build_body(
             _add_film(tissue, whole == number, labels.spacing)
         if name != "bone":
             tissue[whole == number] = CODES[name]
-    texture = _add_bones(tissue, fields, cortex, marrow)
+    texture = _add_bones(tissue, fields, cortex, marrow, grain)
     return Body(labels.with_array(tissue, name="tissue", meta={}), bones, texture)
 
 
@@ -142,8 +143,11 @@ def _check(labels: Volume, tissues: Mapping[int, str], cortex: float | tuple[flo
         raise InputError(f"cortex={cortex} mm: expected 0 to 20, or two such numbers (at the joint, on the shaft)")
 
 
-def _add_flesh(tissue: np.ndarray, fields: Fields, flesh: Flesh) -> None:
-    """Fill everything round the bones with skin, fat, fascia, muscle and tendon."""
+def _add_flesh(tissue: np.ndarray, fields: Fields, flesh: Flesh, grain: np.ndarray) -> None:
+    """Fill everything round the bones with skin, fat, fascia, muscle and tendon.
+
+    Fine noise, ``grain``, frays each border: smooth ones would show as steps in thick slices.
+    """
     code = CODES
     depth = fields.skin_depth(flesh.margin)
     if flesh.trunk is not None:
@@ -157,6 +161,10 @@ def _add_flesh(tissue: np.ndarray, fields: Fields, flesh: Flesh) -> None:
     strand = fields.up(fields.cells(5.0, 9.0))
     lobe = fields.up(fields.cells(7.0, 1.5))
     near = fields.up(fields.near)
+    near += np.float32(0.15) * grain
+    below += np.float32(0.15) * grain
+    wall += np.float32(0.07) * grain
+    fatty += np.float32(0.03) * grain
     tissue[depth > 0] = code["skin"]
     tissue[depth > 1.8] = code["fat"]
     inner = below > 0.6
@@ -178,7 +186,7 @@ def _add_cartilage(tissue: np.ndarray, fields: Fields, thickness: float) -> None
     """Cover bones with cartilage where another bone faces them, with joint fluid between."""
     bones = fields.fine
     facing = (fields.up(fields.near + fields.second) < 2 * thickness + 3.0) & (bones.array == 0)
-    away = edt.edt(bones.array == 0, anisotropy=bones.spacing) - min(bones.spacing) / 2
+    away = edt.edt(bones.array == 0, anisotropy=bones.spacing, parallel=0) - min(bones.spacing) / 2
     tissue[facing] = CODES["fluid"]
     tissue[facing & (away < thickness)] = CODES["cartilage"]
 
@@ -211,11 +219,13 @@ def _draw_band(tissue: np.ndarray, grid: Volume, band: Band) -> None:
         part[(away <= band.radius**2) & (part > CODES["skin"])] = CODES[band.tissue]
 
 
-def _add_bones(tissue: np.ndarray, fields: Fields, cortex: float | tuple[float, float], marrow: str) -> np.ndarray:
+def _add_bones(
+    tissue: np.ndarray, fields: Fields, cortex: float | tuple[float, float], marrow: str, grain: np.ndarray
+) -> np.ndarray:
     """Write cortex and marrow into the bones and give the texture of all tissues."""
     bones = fields.fine
     bone = bones.array > 0
-    depth = edt.edt(bones.array, anisotropy=bones.spacing) - min(bones.spacing) / 2
+    depth = edt.edt(bones.array, anisotropy=bones.spacing, parallel=0) - min(bones.spacing) / 2
     tissue[bone] = CODES[marrow]
     if np.size(cortex) == 2:
         joint, shaft = cortex
@@ -224,12 +234,13 @@ def _add_bones(tissue: np.ndarray, fields: Fields, cortex: float | tuple[float, 
         thickness = np.minimum(thickness, 0.45 * fields.half_width() + 0.2)
         scar = np.abs(fields.up(fields.second + 2.5 * fields.noise(15.0) - 24.0))
         tissue[bone & (scar < 0.45)] = CODES["scar"]  # where the growth plate has closed
-        tissue[bone & (depth <= fields.up(np.maximum(thickness, 0.3 * joint)))] = CODES["cortex"]
+        thickness = fields.up(np.maximum(thickness, 0.3 * joint))
+        tissue[bone & (depth <= thickness * (1 + np.float32(0.1) * grain))] = CODES["cortex"]
         _pierce(tissue, bones, depth, fields.rng)
     else:
         tissue[bone & (depth <= float(np.ravel(cortex)[0]))] = CODES["cortex"]
-    texture = fine_noise(bones, fields.rng)
-    texture += 0.7 * fields.up(fields.noise(6.0))
+    texture = fields.up(0.7 * fields.noise(6.0))
+    texture += grain
     texture *= np.array([t.texture for t in TISSUES.values()], np.float32)[tissue]
     texture += 1
     # Trabeculae are densest just below the cortex and leave less room for marrow.

@@ -97,22 +97,24 @@ def add_metal(image: np.ndarray, grid: Volume, metal: Metal, settings: Sequence,
     Notes
     -----
     Outside a ball of radius R the field is that of a dipole, strength (R/r)^3 (3 cos^2 - 1) / 2 with the
-    angle to the main field, z. It moves signal by field / bandwidth columns. Where the field changes by
-    more than a pixel's bandwidth from one column to the next, signal piles up elsewhere or, in gradient
-    echoes, is dephased: there it is voided.
+    angle to the main field, which runs along z. It moves signal by field / bandwidth columns: where the
+    shift changes by more than a column from one to the next, nothing is left; elsewhere signal is spread
+    or piled up. In gradient echoes the spread of the field within a voxel dephases it besides.
     """
     place = [p - np.float32(m) for p, m in zip(coordinates(grid), metal.center, strict=True)]
     distance = np.sqrt(sum(p**2 for p in place)) + np.zeros(grid.shape, np.float32)
     inside = distance < metal.radius
     distance = np.maximum(distance, np.float32(metal.radius))
     dipole = (metal.radius / distance) ** 3 * (3 * (place[2] / distance) ** 2 - 1) / 2
-    shift = metal.strength * GYROMAGNETIC_MHZ_PER_T * field * dipole / settings.bandwidth  # columns
+    hertz = (metal.strength * GYROMAGNETIC_MHZ_PER_T * field * dipole).astype(np.float32)
+    shift = hertz / np.float32(settings.bandwidth)
     change = np.gradient(shift, axis=2)
     at = np.indices(image.shape, dtype=np.float32)
     at[2] -= shift
     warped = ndi.map_coordinates(image, at, order=1, mode="nearest") * np.clip(1 - change, 0.2, 4)
     if settings.kind in ("gradient echo", "double echo steady state"):
-        phase = np.abs(change) * settings.bandwidth * settings.te / 1000
-        warped *= np.abs(np.sinc(phase))
+        for axis, count in enumerate(image.shape):
+            if count > 1:
+                warped *= np.abs(np.sinc(np.gradient(hertz, axis=axis) * (settings.te / 1000)))
     warped[inside | (np.abs(change) > 1)] = 0
     return warped.astype(np.float32)

@@ -12,7 +12,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from ..errors import InputError
 from ..volume import Volume
-from .tissue import SEQUENCES, Sequence, inversion_time
+from .tissue import GYROMAGNETIC_MHZ_PER_T, SEQUENCES, Sequence, inversion_time
 
 _KINDS = {  # Scanning Sequence, Sequence Variant, Acquisition Type
     "spin echo": ("SE", "SK", "2D"),
@@ -88,7 +88,7 @@ def write_dicom(
 
 def _header(scan: Volume, settings: Sequence, series: int, description: str | None, seed: int) -> pydicom.Dataset:
     """What all slices of a series share."""
-    field = float(scan.meta.get("field_strength", 3.0))
+    field = float(scan.meta.get("field_strength_t", 3.0))
     kind, variant, acquisition = _KINDS[settings.kind]
     name = str(scan.meta.get("sequence", "t1"))
     header = pydicom.Dataset()
@@ -114,12 +114,14 @@ def _header(scan: Volume, settings: Sequence, series: int, description: str | No
         header.InversionTime = round(inversion_time(settings, field), 3)
     header.EchoTrainLength = 8 if settings.kind == "spin echo" and settings.tr > 1500 else 1
     header.NumberOfAverages, header.EchoNumbers = 1, 1
-    header.MagneticFieldStrength, header.ImagingFrequency = field, round(42.577 * field, 4)
+    header.MagneticFieldStrength = field
+    header.ImagingFrequency = round(GYROMAGNETIC_MHZ_PER_T * field, 4)
     header.ImagedNucleus, header.PixelBandwidth = "1H", settings.bandwidth
     header.InPlanePhaseEncodingDirection, header.PatientPosition = "COL", "FFS"
     header.StudyInstanceUID = _uid(seed, "study")
     header.SeriesInstanceUID = _uid(seed, "series", series)
     header.FrameOfReferenceUID, header.PositionReferenceIndicator = _uid(seed, "frame"), ""
+    header.Laterality, header.BodyPartExamined = "", "EXTREMITY"
     header.StudyID, header.SeriesNumber, header.AcquisitionNumber = "1", series, 1
     return header
 

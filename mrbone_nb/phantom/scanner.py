@@ -16,7 +16,7 @@ from ..errors import InputError
 from ..volume import Volume
 from .anatomy import Body, Flesh, build_body
 from .artifacts import Metal, add_metal, add_motion, add_noise, coil
-from .tissue import FAT_SHIFT_PPM, GYROMAGNETIC_MHZ_PER_T, Sequence, find_sequence, signal_tables
+from .tissue import CODES, FAT_SHIFT_PPM, GYROMAGNETIC_MHZ_PER_T, Sequence, find_sequence, signal_tables
 
 # Directions of (column, row, plane) as columns, LPS, in the standard planes.
 PLANES = {
@@ -199,7 +199,7 @@ def scan_radial(
     if not (np.isfinite(length) and length > 0) or slices < 1:
         raise InputError(f"axis={axis}, slices={slices}: expected a direction and at least one slice")
     down = -np.asarray(axis, float) / length
-    across = np.cross(down, np.eye(3)[np.argmin(np.abs(down))])
+    across = np.cross(np.eye(3)[np.argmin(np.abs(down))], down)
     across /= np.linalg.norm(across)
     size = [max(1, round(v / s)) for v, s in ((height, spacing[1]), (width, spacing[2]))]
     found = []
@@ -222,15 +222,20 @@ def _check(**values: float) -> None:
 
 
 def _meta(name: str | Sequence, settings: Sequence, field: float, noise: float, shift: float) -> dict:
-    """The facts on the acquisition that a reader would find in the file."""
+    """The facts on the acquisition, under the names that a scan read from files has, and those of the simulation."""
+    water, fat = signal_tables(settings, field)
+    marrow, muscle = ((water + fat)[CODES[tissue]] for tissue in ("marrow", "muscle"))
     return {
         "modality": "MR",
         "sequence": name if isinstance(name, str) else "own",
+        "echo_time_ms": settings.te,
+        "repetition_time_ms": settings.tr,
+        "flip_angle_deg": settings.flip,
+        "fat_suppressed": settings.fat < 0.5 or settings.kind == "inversion recovery",
+        "marrow": "bright" if marrow > muscle else "dark",
+        "marrow_why": f"it gives {marrow:.0f} and muscle {muscle:.0f} in the simulation",
+        "field_strength_t": field,
         "settings": settings,
-        "echo_time": settings.te,
-        "repetition_time": settings.tr,
-        "field_strength": field,
-        "fat_suppressed": settings.fat < 0.5,
         "noise_sigma": 1000 * noise,
         "fat_shift_mm": shift,
     }
