@@ -18,9 +18,10 @@ from .volume import Volume
 
 if TYPE_CHECKING:
     import highdicom
-    from pydicom import Dataset
+    from pydicom import DataElement, Dataset
 
 SAME_ORIENTATION = 1e-4  # GE writes orientations that differ in the sixth decimal from slice to slice
+MAX_PACKED = 2000  # voxels of empty slices in a byte of a compressed file
 SIDE_CODES = {"left": ("7771000", "SCT", "Left"), "right": ("24028007", "SCT", "Right")}
 # The standard demands these, if only empty; sources that lack them are common.
 DEMANDED = (
@@ -70,6 +71,7 @@ def read_dicom_seg(path: Path) -> tuple[Volume, LabelTable]:
     """Read a DICOM-SEG whose segments do not overlap."""
     import highdicom
 
+    _refuse_bomb(path)
     try:
         seg = highdicom.seg.segread(path)
         volume = seg.get_volume(combine_segments=True)
@@ -94,6 +96,23 @@ def read_dicom_seg(path: Path) -> tuple[Volume, LabelTable]:
     )
     found = {n: _label(seg.get_segment_description(n)) for n in seg.segment_numbers if FIRST <= n <= LAST}
     return labels, LabelTable(found)
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Refuse a file that would unpack to far more than it is, before memory is taken."""
+    import pydicom
+
+    try:
+        syntax = pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID")
+        if syntax == pydicom.uid.DeflatedExplicitVRLittleEndian:
+            raise InputError(f"{path.name}: is deflated as a whole; save it uncompressed")
+        head = pydicom.dcmread(path, stop_before_pixels=True)
+        voxels = int(head.get("Rows", 0)) * int(head.get("Columns", 0)) * int(head.get("NumberOfFrames", 1))
+        held = path.stat().st_size * (MAX_PACKED if syntax.is_encapsulated else 8)
+    except (pydicom.errors.InvalidDicomError, OSError, ValueError, TypeError, AttributeError, EOFError):
+        raise InputError(f"{path.name}: cannot be read as DICOM") from None
+    if voxels > held:
+        raise InputError(f"{path.name}: its header promises {voxels:.3g} voxels, its {path.stat().st_size} bytes cannot hold them")
 
 
 def _segmentation(labels: Volume, table: LabelTable, sources: list[Dataset], dicom_type: str) -> highdicom.seg.Segmentation:
@@ -177,19 +196,35 @@ def _sources(scan: Volume) -> list[Dataset]:
         try:
             header = pydicom.dcmread(file, stop_before_pixels=True)
         except (OSError, pydicom.errors.InvalidDicomError):
-            raise InputError(f"{file.name}: cannot be read as DICOM; a DICOM-SEG needs the files of the scan") from None
+            hint = "unpack the archive" if file.suffix.lower() == ".zip" else "a DICOM-SEG needs the files of the scan"
+            raise InputError(f"{file.name}: cannot be read as DICOM; {hint}") from None
         if not header.get("FrameOfReferenceUID"):
             raise InputError(
                 f"{file.name}: has no FrameOfReferenceUID, so a DICOM-SEG cannot refer to its place; write NIfTI or NRRD instead"
             )
         for keyword in DEMANDED:
-            if keyword not in header:
+            if keyword not in header or not _is_valid(header[keyword]):
                 setattr(header, keyword, "")
+        if "NumberOfFrames" not in header and not header.get("ImagePositionPatient"):  # tiled, its places are elsewhere
+            turn = np.reshape(scan.direction, (3, 3))
+            header.ImagePositionPatient = [f"{v:.9g}" for v in scan.origin]
+            header.ImageOrientationPatient = [f"{v:.9g}" for v in turn[:, :2].T.ravel()]
         sources.append(header)
     _share_orientation(sources)
     for header in sources:
         _share_frame_groups(header)
     return sources
+
+
+def _is_valid(element: DataElement) -> bool:
+    """Whether a date or time is one; some anonymizers write "***"."""
+    from pydicom.valuerep import DA, TM
+
+    kind = {"DA": DA, "TM": TM}.get(element.VR)
+    try:
+        return kind is None or not element.value or kind(str(element.value)) is not None
+    except ValueError:
+        return False
 
 
 def _share_orientation(sources: list[Dataset]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from .bones import LAST, LabelTable, sidecar
 from .errors import InputError
 from .files import check_writable, refuse_blocked, write_text
+from .intake.issues import check_accept
 from .labelfile import SUFFIXES, read_image, suffix_of, write_image
 from .measure import describe_grid
 from .volume import Volume
@@ -76,7 +77,9 @@ def write_labels(
     return write_image(labels, path, named, overwrite)
 
 
-def read_labels(path: Path | str, like: Volume | None = None) -> tuple[Volume, LabelTable]:
+def read_labels(
+    path: Path | str, like: Volume | None = None, accept: tuple[str, ...] = ()
+) -> tuple[Volume, LabelTable]:
     """Read a label map and what its numbers mean.
 
     Parameters
@@ -85,6 +88,8 @@ def read_labels(path: Path | str, like: Volume | None = None) -> tuple[Volume, L
         A ``.nii``, ``.nii.gz``, ``.nrrd``, ``.seg.nrrd``, ``.mha`` or DICOM-SEG (``.dcm``) file.
     like
         A scan onto whose grid the labels are put: 3D Slicer saves only the box around the segments.
+    accept
+        Doubts that are accepted by name: ``("geometry",)`` for a file that does not say where it lies.
 
     Returns
     -------
@@ -96,7 +101,7 @@ def read_labels(path: Path | str, like: Volume | None = None) -> tuple[Volume, L
     InputError
         If it is no label map, segments overlap, or the grid does not fit ``like``.
     """
-    path, suffix = Path(path), suffix_of(path)
+    path, suffix, accept = Path(path), suffix_of(path), check_accept(accept)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     if suffix == ".dcm":
@@ -104,7 +109,7 @@ def read_labels(path: Path | str, like: Volume | None = None) -> tuple[Volume, L
 
         labels, table = read_dicom_seg(path)
     elif suffix:
-        labels, table = read_image(path)
+        labels, table = read_image(path, accept)
     else:
         raise InputError(f"{path.name}: unknown kind of label map; known are {', '.join(SUFFIXES)} and .dcm")
     return (labels if like is None else onto_grid(labels, like)), table
@@ -116,6 +121,8 @@ def onto_grid(labels: Volume, scan: Volume) -> Volume:
     3D Slicer saves the box around the segments alone, and many programs store the axes in an order
     of their own.
     """
+    if labels.same_grid(scan):  # also where one plane alone leaves the spacing across it open
+        return scan.with_array(labels.array, name=labels.name, files=labels.files)
     turn = np.linalg.solve(scan.affine[:3, :3], labels.affine[:3, :3])  # from index steps to index steps
     turned = np.rint(turn)
     coincide = np.abs(turn - turned).max() * max(labels.shape) < OFF_GRID and _is_turn(turned)

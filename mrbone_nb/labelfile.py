@@ -13,8 +13,7 @@ from .files import write_atomic
 from .volume import Volume
 
 SUFFIXES = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha")
-MAX_RATIO = 1100  # gzip and zlib cannot pack more tightly, so a header that promises more is lying
-HEADER_BYTES = 1 << 20
+HEADER_BYTES = 1 << 16
 TISSUE = "SCT^85756007^Tissue"
 ANATOMY = "SCT^123037004^Anatomical Structure"
 SIDE_CODES = {"left": "SCT^7771000^Left", "right": "SCT^24028007^Right"}
@@ -83,38 +82,48 @@ def _terminology(label: Label) -> str:
     return f"{lists[0]}~{ANATOMY}~{bone.scheme}^{bone.code}^{bone.meaning}~{side}~{lists[1]}~^^~^^"
 
 
-def read_image(path: Path) -> tuple[Volume, LabelTable]:
+def read_image(path: Path, accept: tuple[str, ...] = ()) -> tuple[Volume, LabelTable]:
     """Read a label map from an image file, with the names that its header or the file beside it gives."""
     import SimpleITK as sitk
 
-    _refuse_pointers(path)
+    from .intake import formats
+    from .intake.files import Entry
+
+    slicer = suffix_of(path) == ".seg.nrrd"
+    if slicer:
+        _refuse_layers(path)
+    described = formats.describe(Entry(path, path.name, path.stat().st_size))
+    volume = formats.load(described, stem_of(path))
+    blocking = tuple(issue.name for issue in described.issues if issue.name not in accept)
+    labels = volume.with_array(
+        _whole_numbers(volume.array, path.name),
+        files=(path,),
+        issues=tuple(described.issues),
+        accepted=tuple(accept),
+        meta={"blocking": blocking},
+    )
+    if not slicer:
+        return labels, read_table(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-        _refuse_lies(path, reader)
-        image = reader.Execute()
-    except RuntimeError as error:
-        raise InputError(f"{path.name}: cannot be read as an image ({_last_line(error)})") from None
-    if suffix_of(path) == ".seg.nrrd" and image.GetNumberOfComponentsPerPixel() > 1:
-        layers = image.GetNumberOfComponentsPerPixel()
+    reader.ReadImageInformation()
+    return labels, _slicer_table({key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}, path.name)
+
+
+def _refuse_layers(path: Path) -> None:
+    """Refuse segments that overlap: 3D Slicer then writes a list of volumes."""
+    with open(path, "rb") as file:
+        head = file.read(HEADER_BYTES)
+    found = re.search(rb"^sizes: *([0-9]+)(?: +[0-9]+){3}", head, re.M)
+    if found:
         raise InputError(
-            f"{path.name}: its segments overlap (they lie in {layers} layers), so they are no label map; in 3D Slicer, "
-            "export the segmentation to a label map, or remove the overlap"
+            f"{path.name}: its segments overlap (they lie in {int(found.group(1))} layers), so they are no label map; "
+            "in 3D Slicer, remove the overlap or export the segmentation to a label map"
         )
-    try:
-        volume = Volume.from_sitk(image, name=stem_of(path), files=(path,))
-    except InputError as error:
-        raise InputError(f"{path.name}: {error}") from None
-    labels = volume.with_array(_whole_numbers(volume.array, path.name))
-    keys = {k: image.GetMetaData(k) for k in image.GetMetaDataKeys() if k.startswith("Segment")}
-    return labels, _slicer_table(keys, path.name) if keys else read_table(path)
 
 
 def _whole_numbers(array: np.ndarray, name: str) -> np.ndarray:
     """Bring values to uint8, or say why they are no labels."""
-    if array.dtype == np.uint8:
-        return array
     finite = np.isfinite(array).all()
     if not finite or (array != np.rint(array)).any() or array.min() < 0 or array.max() > LAST + 1:
         span = f"values from {array.min():g} to {array.max():g}" if finite else "some values are NaN or infinite"
@@ -139,31 +148,3 @@ def _slicer_table(keys: dict[str, str], name: str) -> LabelTable:
         color = "#" + "".join(f"{round(c * 255):02x}" for c in channels) if len(channels) == 3 else default_color(value)
         labels[value] = Label(bone, side, color)
     return LabelTable(labels)
-
-
-def _refuse_pointers(path: Path) -> None:
-    """Refuse a header that takes its voxels from another file: it could name any file of this computer."""
-    if path.suffix.lower() not in (".nrrd", ".mha"):
-        return
-    with open(path, "rb") as file:
-        head = file.read(HEADER_BYTES)
-    if path.suffix.lower() == ".nrrd":
-        points_away = re.search(rb"^data ?file *:", re.split(rb"\r?\n\r?\n", head, maxsplit=1)[0], re.I | re.M)
-    else:
-        found = re.search(rb"^ElementDataFile *= *([^\r\n]*)", head, re.M)
-        points_away = found and found.group(1).strip().upper() != b"LOCAL"
-    if points_away:
-        raise InputError(f"{path.name}: its voxels lie in another file; save it with the voxels inside")
-
-
-def _refuse_lies(path: Path, reader: object) -> None:
-    """Refuse a header that promises more voxels than the file can hold, before memory is taken."""
-    promised = int(np.prod([float(n) for n in reader.GetSize()])) * reader.GetNumberOfComponents()
-    size = path.stat().st_size
-    if promised > MAX_RATIO * size:
-        raise InputError(f"{path.name}: its header promises {promised:.3g} values, its {size} bytes cannot hold them")
-
-
-def _last_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1].removeprefix("ITK ERROR: ")[:160] if lines else type(error).__name__
