@@ -10,14 +10,27 @@ from .step import Spacing
 
 SLACK_MM = 1e-5  # a voxel exactly at the radius counts as within it, whatever the rounding
 
+
 def bounding_box(mask: np.ndarray, margin: float, spacing: Spacing) -> tuple[slice, slice, slice]:
     """Give the slices that hold a mask with a margin in mm, at least one voxel, cut at the border."""
-    box = []
-    for axis, s in enumerate(spacing):
-        used = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
-        pad = int(np.ceil(margin / s)) + 1
-        box.append(slice(max(0, used[0] - pad), min(mask.shape[axis], used[-1] + pad + 1)) if len(used) else slice(0))
-    return tuple(box)
+    planes = np.flatnonzero(mask.any(axis=(1, 2)))
+    if not len(planes):
+        return (slice(0),) * 3
+    flat = mask[planes[0] : planes[-1] + 1].any(axis=0)
+    rows, columns = np.flatnonzero(flat.any(axis=1)), np.flatnonzero(flat.any(axis=0))
+    box = tuple(slice(used[0], used[-1] + 1) for used in (planes, rows, columns))
+    return padded(box, margin, spacing, mask.shape)
+
+
+def padded(
+    box: tuple[slice, ...], margin: float, spacing: Spacing, shape: tuple[int, ...]
+) -> tuple[slice, slice, slice]:
+    """Widen a box by a margin in mm and one voxel more, cut at the border; an infinite margin gives all."""
+    if not np.isfinite(margin):
+        return tuple(slice(0, n) for n in shape)
+    pads = [int(np.ceil(margin / s)) + 1 for s in spacing]
+    ends = zip(box, pads, shape, strict=True)
+    return tuple(slice(max(0, int(b.start) - pad), min(n, int(b.stop) + pad)) for b, pad, n in ends)
 
 
 def distance_inside(mask: np.ndarray, spacing: Spacing) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 
 from . import memory
 from .errors import InputError
-from .morphology import distance_inside
+from .lift import each_label
 from .step import EVERYTHING_ELSE, SLOTS, Call, Step, find_step
 from .surface import SURFACE_PARAMS
 from .volume import Volume
@@ -221,7 +221,7 @@ def run_call(call: Call, state: dict[str, np.ndarray], spacing: tuple[float, flo
     step = find_step(call.step)
     words = dict(call.params) | ({"spacing": spacing} if step.uses_spacing else {})
     if _lifts(step, state):
-        state["labels"] = _each_label(step, state, words, spacing)
+        state["labels"] = each_label(step, state, words, spacing)
         return
     result = step(**{name: state.get(name) for name in step.inputs}, **words)
     _put(state, step.output, result)
@@ -240,34 +240,6 @@ def _put(state: Any, slot: str, value: np.ndarray | None = None) -> None:
 
 def _lifts(step: Step, state: Any) -> bool:
     return step.output == "mask" and "mask" in step.required and "mask" not in state and "labels" in state
-
-
-def _each_label(
-    step: Step, state: Mapping[str, np.ndarray], words: Mapping[str, Any], spacing: tuple[float, float, float]
-) -> np.ndarray:
-    """Run a mask step on every label; no label may take what belonged to another.
-
-    A voxel that several labels claim anew goes to the label that is nearest.
-    """
-    before = state["labels"]
-    numbers = [int(n) for n in np.unique(before) if n]
-    after = np.zeros_like(before)
-    claims = np.zeros(before.shape, np.uint8)
-    results = {}
-    for number in numbers:
-        arrays = {n: before == number if n == "mask" else state.get(n) for n in step.inputs}
-        results[number] = step(**arrays, **words) & ((before == number) | (before == 0))
-        claims += results[number]
-        after[results[number]] = number
-    contested = claims > 1
-    if contested.any():
-        nearest = np.full(int(contested.sum()), np.inf)
-        for number in numbers:
-            far = distance_inside(before != number, spacing)[contested]
-            wins = results[number][contested] & (far < nearest)
-            after[contested] = np.where(wins, number, after[contested])
-            nearest = np.where(wins, far, nearest)
-    return after
 
 
 def on_grid(name: str, given: Volume | np.ndarray, volume: Volume) -> np.ndarray:

@@ -137,12 +137,15 @@ class Step:
     (plane, row, column), parameters by keyword.
     """
 
-    def __init__(self, function: Callable, preview: Preview, bytes_per_voxel: float) -> None:
+    def __init__(
+        self, function: Callable, preview: Preview, bytes_per_voxel: float, reach: tuple[str, ...] | None
+    ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.name = function.__name__
         self.preview = preview
         self.bytes_per_voxel = bytes_per_voxel
+        self.reach = reach
         hints = typing.get_type_hints(function, include_extras=True)
         self.output = hints["return"].__metadata__[0].name
         signature = inspect.signature(function)
@@ -170,6 +173,10 @@ class Step:
             return {name: p.check(given.get(name, p.default)) for name, p in self.params.items()}
         except InputError as error:
             raise InputError(f"{self.name}: {error}") from None
+
+    def margin(self, values: Mapping[str, Any]) -> float:
+        """How far around a mask, in mm, the step looks and changes voxels; infinite where it does not say."""
+        return math.inf if self.reach is None else 2 * sum(values[name] for name in self.reach)
 
     def code(self, params: Mapping[str, Any] = {}, volume: str = "volume") -> str:
         """Give the line of Python that runs this step."""
@@ -205,7 +212,13 @@ class Step:
 STEPS: dict[str, Step] = {}
 
 
-def step(function: Callable | None = None, *, preview: Preview = "volume", bytes_per_voxel: float = 12) -> Any:
+def step(
+    function: Callable | None = None,
+    *,
+    preview: Preview = "volume",
+    bytes_per_voxel: float = 12,
+    reach: tuple[str, ...] | None = None,
+) -> Any:
     """Register a function as a step.
 
     Parameters
@@ -218,7 +231,7 @@ def step(function: Callable | None = None, *, preview: Preview = "volume", bytes
     """
 
     def register(function: Callable) -> Step:
-        new = Step(function, preview, bytes_per_voxel)
+        new = Step(function, preview, bytes_per_voxel, reach)
         if new.name in STEPS:
             raise TypeError(f"two steps are called {new.name}")
         STEPS[new.name] = new
