@@ -46,8 +46,7 @@ def assd(a: np.ndarray, b: np.ndarray, spacing: Spacing) -> float:
 
     NaN if either side is empty.
     """
-    ab, ba = _surface_distances(a, b, spacing)
-    return float((ab.sum() + ba.sum()) / (len(ab) + len(ba))) if len(ab) and len(ba) else float("nan")
+    return _assd_and_hd95(a, b, spacing)[0]
 
 
 def hd95(a: np.ndarray, b: np.ndarray, spacing: Spacing) -> float:
@@ -55,8 +54,7 @@ def hd95(a: np.ndarray, b: np.ndarray, spacing: Spacing) -> float:
 
     NaN if either side is empty.
     """
-    ab, ba = _surface_distances(a, b, spacing)
-    return float(max(np.percentile(ab, 95), np.percentile(ba, 95))) if len(ab) and len(ba) else float("nan")
+    return _assd_and_hd95(a, b, spacing)[1]
 
 
 @dataclass(frozen=True)
@@ -126,17 +124,16 @@ def _row(
     value_a, value_b = pair
     mask_a = a == value_a if value_a is not None else np.zeros(a.shape, bool)
     mask_b = b == value_b if value_b is not None else np.zeros(b.shape, bool)
-    ab, ba = _surface_distances(mask_a, mask_b, spacing)
-    both = bool(len(ab) and len(ba))
-    empty = [side for side, d in (("first", ab), ("second", ba)) if not len(d)]
+    average, largest = _assd_and_hd95(mask_a, mask_b, spacing)
+    empty = [side for side, mask in (("first", mask_a), ("second", mask_b)) if not mask.any()]
     named = names_a.get(value_a) or names_b.get(value_b)
     return Comparison(
         name=named.title if named else f"label {value_a if value_a is not None else value_b}",
         label_a=value_a,
         label_b=value_b,
         dice=dice(mask_a, mask_b),
-        assd_mm=float((ab.sum() + ba.sum()) / (len(ab) + len(ba))) if both else float("nan"),
-        hd95_mm=float(max(np.percentile(ab, 95), np.percentile(ba, 95))) if both else float("nan"),
+        assd_mm=average,
+        hd95_mm=largest,
         volume_a_mm3=volume_mm3(mask_a, spacing),
         volume_b_mm3=volume_mm3(mask_b, spacing),
         note=f"empty in the {' and the '.join(empty)}" if empty else "",
@@ -171,24 +168,27 @@ def _values(labels: np.ndarray) -> list[int]:
     return [int(v) for v in np.unique(labels) if v != 0]
 
 
-def _surface_distances(a: np.ndarray, b: np.ndarray, spacing: Spacing) -> tuple[np.ndarray, np.ndarray]:
-    """Distances in mm from each boundary voxel of A to the nearest one of B, and from B to A.
+def _assd_and_hd95(a: np.ndarray, b: np.ndarray, spacing: Spacing) -> tuple[float, float]:
+    """Both distances in mm, from the distance of each boundary voxel to the nearest one of the other side.
 
     The box around both masks is enough: no boundary voxel lies outside it.
     """
     import edt
 
     a, b = _same_shape(a, b)
-    box = []
-    for axis in range(a.ndim):
-        others = tuple(k for k in range(a.ndim) if k != axis)
-        used = np.flatnonzero(a.any(axis=others) | b.any(axis=others))
-        box.append(slice(used[0], used[-1] + 1) if len(used) else slice(0))
-    a, b = boundary(a[tuple(box)]), boundary(b[tuple(box)])
     if not (a.any() and b.any()):
-        return np.zeros(np.count_nonzero(a)), np.zeros(np.count_nonzero(b))
+        return float("nan"), float("nan")
+    box, both = [], a | b
+    for axis in range(3):
+        used = np.flatnonzero(both.any(axis=tuple(k for k in range(3) if k != axis)))
+        box.append(slice(used[0], used[-1] + 1))
+    a, b = boundary(a[tuple(box)]), boundary(b[tuple(box)])
     to_a, to_b = (edt.edt((~side).astype(np.uint8), anisotropy=spacing, black_border=False) for side in (a, b))
-    return to_b[a].astype(float), to_a[b].astype(float)
+    ab, ba = to_b[a].astype(float), to_a[b].astype(float)
+    return (
+        float((ab.sum() + ba.sum()) / (len(ab) + len(ba))),
+        float(max(np.percentile(ab, 95), np.percentile(ba, 95))),
+    )
 
 
 def boundary(mask: np.ndarray) -> np.ndarray:

@@ -208,35 +208,42 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, what):
     assert not [p for p in tmp_path.iterdir() if "part" in p.name]
 
 
-ENDLESS = """
-import sys
+# Forks a writer for each line it reads, and prints its process number.
+WRITERS = """
+import os, sys
 from pathlib import Path
 from mrbone_nb.files import write_text
-print("ready", flush=True)
-while True:
-    for letter in "ab":
-        write_text(Path(sys.argv[1]) / "f.txt", letter * 3_000_000, overwrite=True)
+path, texts = Path(sys.argv[1]), [letter * 3_000_000 for letter in "ab"]
+for line in sys.stdin:
+    writer = os.fork()
+    if writer:
+        print(writer, flush=True)
+        os.waitpid(writer, 0)
+        print("ended", flush=True)
+    while not writer:
+        for text in texts:
+            write_text(path, text, overwrite=True)
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="uses SIGKILL")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="uses fork and SIGKILL")
 def test_killed_at_any_moment_the_old_or_the_new_file_is_there(tmp_path):
-    moments = random.Random(5)
-    found = set()
-    for _ in range(20):
-        (tmp_path / "f.txt").write_text("b" * 3_000_000)
-        run = subprocess.Popen([sys.executable, "-c", ENDLESS, str(tmp_path)], cwd=PACKAGE, stdout=subprocess.PIPE)
-        run.stdout.readline()
-        time.sleep(moments.uniform(0, 0.05))
-        run.send_signal(signal.SIGKILL)
-        run.wait()
-        run.stdout.close()
-        text = (tmp_path / "f.txt").read_text()
-        assert text in ("a" * 3_000_000, "b" * 3_000_000)
-        found |= {p.name for p in tmp_path.iterdir()}
-    write_text(tmp_path / "f.txt", "last", overwrite=True)
+    path, moments, leftovers = tmp_path / "f.txt", random.Random(5), 0
+    path.write_text("b" * 3_000_000)
+    command = [sys.executable, "-W", "ignore", "-c", WRITERS, str(path)]
+    with subprocess.Popen(command, cwd=PACKAGE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as starter:
+        for _ in range(20):
+            print("go", file=starter.stdin, flush=True)
+            writer = int(starter.stdout.readline())
+            time.sleep(moments.uniform(0, 0.1))
+            os.kill(writer, signal.SIGKILL)
+            assert starter.stdout.readline() == "ended\n"
+            assert path.read_text() in ("a" * 3_000_000, "b" * 3_000_000)
+            leftovers += part_of(path).exists()
+        starter.stdin.close()
+    assert leftovers, "never killed while writing: the test proves nothing"
+    write_text(path, "last", overwrite=True)
     assert contents(tmp_path) == {"f.txt": "last"}
-    assert ".f.part.txt" in found, "never killed while writing: the test proves nothing"
 
 
 def test_writable_is_checked_before_a_long_run(tmp_path):
