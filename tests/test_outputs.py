@@ -93,6 +93,7 @@ def test_the_record_knows_every_file_and_measure(saved, result):
     assert femur["area_mm2"] > 4.8 * femur["volume_mm3"] ** (2 / 3)  # no body has less surface than a ball
     assert record["outputs"]["labels"]["name"] == "sag-pd_desc-bone_dseg.nii.gz"
     assert record["inputs"]["seeds"]["name"] == "sag-pd_desc-bone_seeds.nii.gz"
+    assert b"accepted: gap" in saved["2 tibia.stl"].read_bytes()[:80]
     assert record["accepted"] == ["gap"] and record["issues"] == ["a doubt"] and failures(saved) == {}
 
 

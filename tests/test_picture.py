@@ -61,6 +61,8 @@ def test_every_scan_stands_head_up_with_the_right_side_on_the_left(oblique):
                 shown = view.take(places[..., world], 2)
                 assert (np.diff(shown, axis=axis) * sign > 0).all()
             assert {view.axis, view.down, view.right} == {0, 1, 2}
+            sides = "".join(side[0] for side in view.sides(volume).values())
+            assert sides == {"axial": "RLAP", "coronal": "RLSI", "sagittal": "APSI"}[plane]
             first, last = (view.take(places[..., ACROSS[plane]], k).mean() for k in (0, 1))
             steps = np.abs(last - first)
             assert steps > 0.8 * volume.spacing[view.axis]
@@ -129,6 +131,8 @@ def test_an_outline_is_the_inner_border_in_the_color_of_the_table(zoom):
         rows, columns = (np.flatnonzero(block.any(axis=a)) for a in (1, 0))
         core[rows[0] + width : rows[-1] + 1 - width, columns[0] + width : columns[-1] + 1 - width] = True
         assert np.array_equal(seen, block & ~core)
+    plain = content(slice_picture(volume, zoom=zoom))[: 80 * zoom]
+    assert (picture[shown == 0] == plain[shown == 0]).all()
 
 
 def test_a_veil_covers_the_whole_label_and_lets_the_gray_through():

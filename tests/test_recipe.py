@@ -238,6 +238,14 @@ def test_contested_voxels_go_to_the_nearest_label_and_none_steals():
     assert state["labels"][0, 0].tolist() == [1, 1, 1, 1, 2, 2, 2, 2, 2]
 
 
+def test_no_label_takes_what_another_had_even_if_that_one_lets_go():
+    labels = np.ones((1, 7, 7), np.uint8)
+    labels[0, 3, 3] = 2
+    state = {"labels": labels}
+    run_call(Call("median_smoothing", {"size": 3}), state, (1, 1, 1))  # drops the lone voxel, and would fill it with 1
+    assert state["labels"][0, 3, 3] == 0 and state["labels"][0, 3, 2] == 1
+
+
 @pytest.mark.parametrize(("spacing", "winner"), [((1, 4, 1), 1), ((4, 1, 1), 2)])
 def test_nearness_is_measured_in_mm(spacing, winner):
     labels = np.zeros((3, 3, 1), np.uint8)

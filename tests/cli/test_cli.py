@@ -13,7 +13,7 @@ from scenes import SPACING
 
 import mrbone_nb as mb
 from mrbone_nb.cli import parser, scans
-from mrbone_nb.export import read_labels
+from mrbone_nb.export import read_labels, write_labels
 from mrbone_nb.step import STEPS
 
 VERBS = tuple(parser()._subparsers._group_actions[0].choices)
@@ -254,6 +254,17 @@ def test_apply_with_strokes_and_with_a_mask(ok, files):
     ok("apply", "cortical_shell", "n.nii.gz", "c.nii.gz", "--mask", files["labels"])
     before, after = (read_labels(path, like=scan)[0].array for path in (files["labels"], "c.nii.gz"))
     assert (after[before > 0] == before[before > 0]).all() and (after > 0).sum() > (before > 0).sum()
+
+
+def test_apply_takes_a_part_of_the_grid_and_looks_at_the_output_first(ok, bad, files, scene, monkeypatch):
+    scan = mb.read(files["scan"])
+    box = (slice(1, 12), slice(2, 39), slice(1, 35))
+    write_labels(scan.with_array(scene.arrays["labels"]).crop(box), "part.seg.nrrd")
+    line = ["apply", "cortical_shell", files["scan"], "out.nii.gz", "--mask", "part.seg.nrrd"]
+    ok(*line)
+    assert read_labels("out.nii.gz")[0].same_grid(scan)
+    monkeypatch.setattr(STEPS["cortical_shell"], "function", lambda *a, **k: pytest.fail("the step ran"))
+    assert "--overwrite" in bad(*line)
 
 
 def test_apply_a_mask_step_to_every_label(ok, files, scene):

@@ -111,6 +111,13 @@ def test_split_into_parts(ok):
     assert len({r["color"] for r in data["labels"]}) == 4
 
 
+def test_parts_that_touch_at_a_corner_are_one(ok):
+    array = np.zeros((2, 4, 4), np.uint8)
+    array[0, :2, :2], array[1, 2:, 2:] = 1, 1
+    write_labels(mb.Volume(array), "in.nii.gz")
+    assert len(ok("labels", "in.nii.gz", "-o", "out.nii.gz", "--split", "1")[0]["labels"]) == 1
+
+
 def test_split_of_one_part_is_told(ok, files):
     data, said = ok("labels", files["labels"], "-o", "out.nii.gz", "--split", "1")
     assert [r["label"] for r in data["labels"]] == [1, 2] and "nothing to split" in said

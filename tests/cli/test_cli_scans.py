@@ -9,6 +9,8 @@ from cli_scene import BRIGHT, KNEE, QUICK
 from scenes import SPACING
 
 import mrbone_nb as mb
+from mrbone_nb.bones import Label, LabelTable
+from mrbone_nb.cli.inputs import cut_bones, seeds_from_labels
 from mrbone_nb.export import read_labels, write_labels
 from mrbone_nb.step import STEPS
 
@@ -214,6 +216,38 @@ def test_start_gives_strokes_to_a_recipe_that_needs_them(ok, files, scene):
     labels = read_labels("out.nii.gz")[0].array
     assert (labels[truth == 1] == 1).mean() > 0.9
     assert ok("replay", "out_record.json", files["scan"])[0]["same"] is True
+
+
+def test_strokes_of_a_map_keep_their_distance_in_mm():
+    array = np.zeros((9, 21, 21), np.uint8)
+    array[2:7, 4:17, 4:17] = 1
+    array[4, 10, 20], array[0, 0, 0] = 2, 255  # as thin as can be; and a stroke of everything else
+    seeds = seeds_from_labels(mb.Volume(array, (2.0, 1.0, 1.5)), margin=3.0).array
+    assert (seeds[3, 10, 10], seeds[2, 10, 10]) == (1, 0)  # 4 and 2 mm inside, across the planes
+    assert (seeds[4, 6, 10], seeds[4, 5, 10]) == (1, 0)  # 3 and 2 mm, across the rows
+    assert (seeds[4, 10, 5], seeds[4, 10, 4]) == (1, 0)  # 3 and 1.5 mm, across the columns
+    assert (seeds[0, 10, 10], seeds[1, 10, 10]) == (255, 0)  # 4 and 2 mm outside
+    assert (seeds[4, 0, 10], seeds[4, 1, 10]) == (255, 0)  # 4 and 3 mm
+    assert seeds[4, 10, 20] == 2 and seeds[0, 0, 0] == 255
+    with pytest.raises(mb.InputError, match="the map is empty"):
+        seeds_from_labels(mb.Volume(array * 0))
+
+
+def test_a_bone_at_the_border_of_the_scan_was_not_cut():
+    array = np.zeros((4, 6, 8), np.uint8)
+    array[0, 2, 3], array[2, 4, 5] = 1, 2
+    labels, table = mb.Volume(array), LabelTable({1: Label("femur", "left")})
+    assert cut_bones(labels, None, table) == cut_bones(labels, ((0, 4), (0, 6), (0, 8)), table) == []
+    assert cut_bones(labels, ((0, 3), (0, 6), (0, 8)), table) == ["label 2"]
+    assert cut_bones(labels, ((0, 4), (2, 6), (0, 6)), table) == ["left femur", "label 2"]
+
+
+def test_names_of_the_strokes_win_over_those_of_the_start(ok, files, scene):
+    other = LabelTable({1: Label("humerus"), 2: Label("ulna"), 3: Label("radius")})
+    write_labels(mb.read(files["scan"]).with_array(scene.arrays["labels"]), "start.nii.gz", other)
+    given = ["--start", "start.nii.gz", "--seeds", files["seeds"], "--recipe", files["quick"]]
+    data, _ = ok("segment", files["scan"], *given, "-o", "out.nii.gz")
+    assert [row["name"] for row in data["labels"]] == ["femur", "tibia"]
 
 
 def test_strokes_win_over_those_of_the_start(ok, files, scene):
