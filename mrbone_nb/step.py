@@ -228,6 +228,9 @@ def step(
         of interest (``"roi"``), the current ``"slice"``, or ``"none"``.
     bytes_per_voxel
         Peak of extra memory, measured, for the estimate that is said before a run.
+    reach
+        For a step on a mask: its parameters in mm that say how far from the mask it looks; empty
+        where it never looks beyond, None where that is unknown.
     """
 
     def register(function: Callable) -> Step:

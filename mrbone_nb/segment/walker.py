@@ -12,7 +12,7 @@ from ..step import EVERYTHING_ELSE, Image, Labels, Probability, Range, Seeds, Sp
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-TOLERANCE = 1e-3  # relative residual at which the solver stops; probabilities are then good to about 1 %
+TOLERANCE = 1e-3  # relative residual at which the solver stops: labels then differ from the exact ones in about 1 voxel of 1000
 FLOOR = 1e-5  # conductance across the strongest edge, so that every voxel is reached
 MOST_ITERATIONS = 400
 TINY = 1e-30
@@ -33,33 +33,45 @@ def coarsening(shape: tuple[int, ...], spacing: Spacing, resolution: float) -> t
 
 def pool(image: np.ndarray, factors: tuple[int, ...], how: Literal["mean", "min", "max"]) -> np.ndarray:
     """Reduce blocks of voxels to their mean, minimum or maximum; the last blocks repeat the border."""
-    short = [(0, -n % f) for n, f in zip(image.shape, factors, strict=True)]
-    image = np.pad(image, short, mode="edge") if any(after for _, after in short) else image
-    split = [size for n, f in zip(image.shape, factors, strict=True) for size in (n // f, f)]
-    return getattr(image.reshape(split), how)(axis=(1, 3, 5))
+    combine = {"mean": np.add, "min": np.minimum, "max": np.maximum}[how]
+    for axis in (2, 1, 0):  # the last axis first: it is the one that lies together in memory
+        factor, n = factors[axis], image.shape[axis]
+        if n % factor:
+            image = np.concatenate([image] + [image[_cut(axis, n - 1, None)]] * (-n % factor), axis)
+        blocks = [image[_cut(axis, start, None, factor)] for start in range(factor)]
+        image = blocks[0]
+        for block in blocks[1:]:
+            image = combine(image, block)
+    return image / np.float32(np.prod(factors)) if how == "mean" else np.ascontiguousarray(image)
 
 
 def pool_seeds(seeds: np.ndarray, factors: tuple[int, ...]) -> np.ndarray:
-    """Strokes on the coarse grid; where a bone and everything else meet in a block, it stays unmarked."""
-    bones = np.where(seeds == EVERYTHING_ELSE, 0, seeds)
-    highest = pool(bones, factors, "max")
-    lowest = pool(np.where(bones > 0, bones, EVERYTHING_ELSE), factors, "min")
-    other = pool((seeds == EVERYTHING_ELSE).astype(np.uint8), factors, "max") > 0
-    clear = (highest == lowest) & ~other
-    return np.where(clear, highest, np.where(other & (highest == 0), EVERYTHING_ELSE, 0)).astype(np.uint8)
+    """Strokes on the coarse grid; a block in which two labels meet stays unmarked."""
+    shape = tuple(-(-n // f) for n, f in zip(seeds.shape, factors, strict=True))
+    marked = np.nonzero(seeds)
+    blocks = np.ravel_multi_index([at // f for at, f in zip(marked, factors, strict=True)], shape)
+    values = seeds[marked]
+    lowest, highest = np.full(np.prod(shape), 255, np.uint8), np.zeros(np.prod(shape), np.uint8)
+    np.minimum.at(lowest, blocks, values)
+    np.maximum.at(highest, blocks, values)
+    return np.where(lowest == highest, highest, 0).astype(np.uint8).reshape(shape)
 
 
-def unpool(field: np.ndarray, factors: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
-    """Interpolate a coarse field linearly back to the full grid."""
-    for axis, (factor, n) in enumerate(zip(factors, shape, strict=True)):
-        if factor == 1:
-            continue
-        at = np.clip((np.arange(n) + 0.5) / factor - 0.5, 0, field.shape[axis] - 1)
-        low = np.floor(at).astype(int)
-        weight = (at - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
-        first = np.take(field, low, axis)
-        field = first + weight * (np.take(field, np.minimum(low + 1, field.shape[axis] - 1), axis) - first)
-    return field
+def unpool(layers: np.ndarray, factors: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
+    """Interpolate coarse fields (L, p, m, n) linearly to the full grid, constant beyond the last centers."""
+    import SimpleITK as sitk
+
+    if max(factors) == 1:
+        return layers
+    fine = sitk.Image(*map(int, shape[::-1]), sitk.sitkUInt8)
+    out = np.empty((len(layers), *shape), np.float32)
+    for layer, target in zip(layers, out, strict=True):
+        coarse = sitk.GetImageFromArray(layer)
+        coarse.SetSpacing([float(f) for f in factors[::-1]])
+        coarse.SetOrigin([(f - 1) / 2 for f in factors[::-1]])
+        moved = sitk.Resample(coarse, fine, interpolator=sitk.sitkLinear, useNearestNeighborExtrapolator=True)
+        target[...] = sitk.GetArrayViewFromImage(moved)
+    return out
 
 
 def conductances(image: np.ndarray, spacing: Spacing, contrast: float) -> list[np.ndarray]:
@@ -87,7 +99,7 @@ def walk(image: np.ndarray, seeds: np.ndarray, labels: list[int], spacing: Spaci
     for axis, factor in enumerate(factors):
         settled = settled.repeat(factor, axis)
     settled = np.where(seeds > 0, seeds, settled[tuple(slice(n) for n in seeds.shape)])
-    guess = np.stack([unpool(layer, factors, image.shape) for layer in far])
+    guess = unpool(far, factors, image.shape)
     return solve(conductances(image, spacing, contrast), settled, labels, guess)
 
 
@@ -104,39 +116,51 @@ def solve(weights: list[np.ndarray], seeds: np.ndarray, labels: list[int], guess
     Only voxels without a seed are unknowns; the matrix is sparse, and conjugate gradients with a
     diagonal preconditioner work on all labels side by side.
     """
-    free = np.flatnonzero(seeds.ravel() == 0)
-    out = np.stack([(seeds == label).ravel() for label in labels], axis=1).astype(np.float32)
-    if len(free) and len(labels) > 1:
-        matrix, degree = _laplacian(weights, seeds.shape, free)
-        right = matrix[1] @ out[:, 1:]
-        start = np.zeros_like(right) if guess is None else guess.reshape(len(labels), -1)[1:, free].T.copy()
-        found = np.clip(_conjugate_gradients(matrix[0], degree, right, start), 0, 1)
+    free = seeds == 0
+    out = np.stack([seeds == label for label in labels], axis=-1).astype(np.float32)
+    if free.any() and len(labels) > 1:
+        matrix, degree, right = _equations(weights, seeds, labels)
+        start = np.zeros_like(right) if guess is None else np.stack([layer[free] for layer in guess[1:]], axis=1)
+        found = np.clip(_conjugate_gradients(matrix, degree, right, start), 0, 1)
         out[free, 1:] = found
         out[free, 0] = np.clip(1 - found.sum(axis=1), 0, 1)
-    elif len(free):
+    else:
         out[free, 0] = 1
-    return np.ascontiguousarray(out.T).reshape(len(labels), *seeds.shape)
+    return np.ascontiguousarray(np.moveaxis(out, -1, 0))
 
 
-def _laplacian(
-    weights: list[np.ndarray], shape: tuple[int, ...], free: np.ndarray
-) -> tuple[tuple[csr_matrix, csr_matrix], np.ndarray]:
-    """Conductances among the free voxels, conductances from the free voxels to all, and sums of each voxel."""
-    from scipy.sparse import coo_matrix, diags_array
+def _equations(
+    weights: list[np.ndarray], seeds: np.ndarray, labels: list[int]
+) -> tuple[csr_matrix, np.ndarray, np.ndarray]:
+    """The Laplacian among the voxels without a seed, its diagonal, and what flows in from each bone's seeds."""
+    from scipy.sparse import coo_matrix
 
-    number = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
-    ends = [(number[_cut(axis, 0, -1)].ravel(), number[_cut(axis, 1, None)].ravel()) for axis in range(3)]
-    low, high = (np.concatenate(side) for side in zip(*ends, strict=True))
-    value = np.concatenate([weight.ravel() for weight in weights])
-    both = (np.concatenate([low, high]), np.concatenate([high, low]))
-    graph = coo_matrix((np.concatenate([value, value]), both), shape=(number.size,) * 2).tocsr()
-    rows = graph[free]
-    degree = np.asarray(rows.sum(axis=1), np.float32).ravel()
-    return (diags_array(degree) - rows[:, free], rows), degree
+    free = seeds == 0
+    count = int(free.sum())
+    number = np.full(seeds.shape, -1, np.int32)
+    number[free] = np.arange(count, dtype=np.int32)
+    degree = np.zeros(count, np.float32)
+    right = np.zeros((count, len(labels) - 1), np.float32)
+    rows, columns, values = [], [], []
+    for axis, weight in enumerate(weights):
+        ends = _cut(axis, 0, -1), _cut(axis, 1, None)
+        for here, there in (ends, ends[::-1]):
+            at = free[here]
+            mine, other, value = number[here][at], number[there][at], weight[at]
+            degree += np.bincount(mine, value, count)
+            open_ = other >= 0
+            rows.append(mine[open_]), columns.append(other[open_]), values.append(-value[open_])
+            beside = seeds[there][at][~open_]
+            for layer, label in enumerate(labels[1:]):
+                hit = beside == label
+                right[:, layer] += np.bincount(mine[~open_][hit], value[~open_][hit], count)
+    index = np.arange(count, dtype=np.int32)
+    parts = (np.concatenate([*values, degree]), (np.concatenate([*rows, index]), np.concatenate([*columns, index])))
+    return coo_matrix(parts, shape=(count, count)).tocsr(), degree, right
 
 
-def _cut(axis: int, start: int, stop: int | None) -> tuple[slice, ...]:
-    return tuple(slice(start, stop) if a == axis else slice(None) for a in range(3))
+def _cut(axis: int, start: int, stop: int | None, stride: int = 1) -> tuple[slice, ...]:
+    return tuple(slice(start, stop, stride) if a == axis else slice(None) for a in range(3))
 
 
 def _conjugate_gradients(matrix: csr_matrix, diagonal: np.ndarray, right: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -217,7 +241,7 @@ def random_walker(
     size = tuple(s * f for s, f in zip(spacing, factors, strict=True))
     marks = pool_seeds(seeds, factors)
     layers = walk(coarse, marks, labels, size, contrast)
-    return np.stack([unpool(layer, factors, image.shape) for layer in layers])
+    return unpool(layers, factors, image.shape)
 
 
 @step(preview="volume", bytes_per_voxel=8)
