@@ -95,6 +95,11 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
         "--series", metavar="ID", help="series by its UID, key or number, as `mrbone inventory` lists them"
     )
     parser.add_argument("--echo", type=int, metavar="N", help="echo by its DICOM number")
+    add_consent(parser)
+
+
+def add_consent(parser: argparse.ArgumentParser) -> None:
+    """Add the consent to named doubts."""
     parser.add_argument(
         "--accept", action="append", default=[], metavar="NAME", help="accept a named doubt, such as gap"
     )
@@ -108,8 +113,26 @@ def read_scan(args: argparse.Namespace, path: str | None = None) -> Volume:
     if not isinstance(scan, Volume):
         raise InputError(f"{path or args.scan}: its slices make no stack; this verb needs a volume")
     for issue in scan.issues:
-        say(issue if str(issue).startswith("note") else f"warning: {issue}")
+        say_issue(issue)
     return scan
+
+
+def read_map(args: argparse.Namespace, path: str | Path, like: Volume | None = None) -> tuple[Volume, LabelTable]:
+    """Read a label map or strokes; on its own (not on a scan's grid) its doubts are said, or refused until accepted."""
+    from ..export import read_labels
+    from ..files import refuse_blocked
+
+    labels, table = read_labels(path, like=like, accept=tuple(args.accept))
+    if like is None:
+        for issue in labels.issues:
+            say_issue(issue)
+        refuse_blocked(labels)
+    return labels, table
+
+
+def say_issue(issue: str) -> None:
+    """Tell what is doubtful about a file; notes only inform."""
+    say(issue if str(issue).startswith("note") else f"warning: {issue}")
 
 
 def parse_pairs(texts: list[str], option: str, example: str, sign: str = "=") -> list[tuple[str, str]]:

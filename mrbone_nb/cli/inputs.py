@@ -11,12 +11,11 @@ import numpy as np
 
 from ..bones import LabelTable
 from ..errors import InputError
-from ..export import read_labels
 from ..morphology import bounding_box, distance_inside
 from ..recipe import Recipe, choose_preset, preset_names
 from ..step import EVERYTHING_ELSE, find_step
 from ..volume import Volume
-from .common import add_scan, read_scan, renamed, say
+from .common import add_scan, read_map, read_scan, renamed, say
 
 Box = tuple[tuple[int, int], ...]
 START_MARGIN = 3.0  # mm: how far inside and outside a label map its strokes lie
@@ -81,8 +80,8 @@ def read_inputs(args: argparse.Namespace, recipe: str) -> Inputs:
         name, why = choose_preset(scan)
         say(f"recipe {name}: {why} (others with --recipe: {', '.join(n for n in preset_names() if n != name)})")
         chosen = Recipe.load(name)
-    seeds, table = read_labels(args.seeds, like=scan) if args.seeds else (None, LabelTable())
-    start, names = read_labels(args.start, like=scan) if args.start else (None, LabelTable())
+    seeds, table = read_map(args, args.seeds, like=scan) if args.seeds else (None, LabelTable())
+    start, names = read_map(args, args.start, like=scan) if args.start else (None, LabelTable())
     table = LabelTable({**names, **table})
     if seeds is not None and not any("seeds" in find_step(call.step).inputs for call in chosen.calls):
         raise InputError(

@@ -19,6 +19,7 @@ from .common import (
     number_of,
     numbers_in,
     parse_pairs,
+    read_map,
     read_scan,
     renamed,
     say,
@@ -54,9 +55,9 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 def labels(args: argparse.Namespace) -> Answer:
     """Change a label map and its names, and write it."""
-    from ..export import read_labels, write_labels
+    from ..export import write_labels
 
-    volume, table = read_labels(args.mask)
+    volume, table = read_map(args, args.mask)
     array = volume.array.copy()
     for text in args.merge:
         table = merge(array, table, text)

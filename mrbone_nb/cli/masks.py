@@ -12,7 +12,7 @@ from ..files import check_writable, make_folder
 from ..surface import SURFACE_PARAMS, mesh_names, write_mesh
 from ..surface import surface as extract_surface
 from ..volume import Volume
-from .common import Answer, check_numbers, columns, number_of, numbers_in, parse_pairs, say
+from .common import Answer, add_consent, check_numbers, columns, number_of, numbers_in, parse_pairs, read_map, say
 
 MODELS = ("stl", "ply", "obj", "glb")
 
@@ -30,6 +30,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         about = f"{param.doc} ({param.range}; {param.default:g})".replace("%", "%%")
         verb.add_argument(f"--{param.name}", metavar=(param.unit or "N").upper(), help=about)
     verb.add_argument("--overwrite", action="store_true", help="replace files that are there already")
+    add_consent(verb)
 
     verb = add("compare", compare, "compare two label maps: Dice, ASSD, HD95, volumes, label by label")
     verb.add_argument("mask", metavar="MASK", help="label map")
@@ -37,25 +38,26 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     verb.add_argument(
         "--map", action="append", default=[], metavar="1:5,2:6", help="which label of TRUTH belongs to which of MASK"
     )
+    add_consent(verb)
 
 
 def mesh(args: argparse.Namespace) -> Answer:
     """Make closed surfaces, one file a label."""
-    from ..export import read_labels
     from ..mesh import check
 
     given = {name: getattr(args, name) for name in SURFACE_PARAMS if getattr(args, name) is not None}
     settings = {name: SURFACE_PARAMS[name].parse(text) for name, text in given.items()}
-    labels, table = read_labels(args.mask)
+    labels, table = read_map(args, args.mask)
     files = _model_files(args, labels, table)
     table = table.filled(files)
     rows, failed, written = [], {}, {}
+    note = f"accepted: {', '.join(labels.accepted)}" if labels.accepted else ""
     for number, paths in files.items():
         label = table[number]
         try:
             surface = extract_surface(labels, number, **settings)
             for path in paths:
-                write_mesh(surface, path, name=label.title, color=label.rgb, overwrite=args.overwrite)
+                write_mesh(surface, path, name=label.title, color=label.rgb, note=note, overwrite=args.overwrite)
                 written[f"{number} {label.title}{path.suffix}"] = path
         except InputError as error:
             failed[label.title] = str(error)
@@ -113,10 +115,9 @@ def _model_files(args: argparse.Namespace, labels: Volume, table: LabelTable) ->
 
 def compare(args: argparse.Namespace) -> Answer:
     """Compare two label maps, label by label."""
-    from ..export import read_labels
     from ..measure import compare as compare_labels
 
-    (mask, names), (truth, true_names) = read_labels(args.mask), read_labels(args.truth)
+    (mask, names), (truth, true_names) = (read_map(args, path) for path in (args.mask, args.truth))
     pairs = None
     if args.map:
         numbers = parse_pairs(args.map, "--map", "MASK:TRUTH, such as 1:5", sign=":")

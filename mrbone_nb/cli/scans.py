@@ -16,7 +16,7 @@ from ..files import safe_path
 from ..progress import progress
 from ..recipe import Recipe, Result
 from ..volume import Volume
-from .common import Answer, add_scan, columns, read_scan, say
+from .common import Answer, add_scan, columns, read_map, read_scan, say
 from .inputs import Inputs, add_inputs, cut_bones, read_inputs
 
 
@@ -200,8 +200,6 @@ def _beside(
     args: argparse.Namespace, record: Mapping[str, Any], name: str, scan: Volume
 ) -> tuple[Volume | None, LabelTable]:
     """Read the strokes or the label map that a record began with; by default it lies beside the record."""
-    from ..export import read_labels
-
     entry, given = record["inputs"].get(name), getattr(args, name)
     if entry is None:
         if given is not None:
@@ -212,12 +210,11 @@ def _beside(
     path = Path(given) if given is not None else safe_path(Path(args.record).parent, entry["name"])
     if not path.is_file():
         raise InputError(f"{path}: no such file; the record needs its {name}: give it with --{name}")
-    return read_labels(path, like=scan)
+    return read_map(args, path, like=scan)
 
 
 def _compare(args: argparse.Namespace, record: Mapping[str, Any], result: Result) -> tuple[int | None, LabelTable]:
     """Count the voxels that differ from the label map beside the record, where it lies there unchanged."""
-    from ..export import read_labels
     from ..record import file_sha256
 
     outputs = record["outputs"]
@@ -230,7 +227,7 @@ def _compare(args: argparse.Namespace, record: Mapping[str, Any], result: Result
     if file_sha256(path) != hashes.get(name):
         say(f"note: {path.name} is not the label map of the record any more")
         return None, LabelTable()
-    labels, table = read_labels(path, like=result.volume)
+    labels, table = read_map(args, path, like=result.volume)
     return int(np.count_nonzero(labels.array != result.labels.array)), table
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from .. import memory
 from ..bones import LabelTable
 from ..errors import InputError
-from ..export import read_labels, write_labels
+from ..export import write_labels
 from ..files import check_writable
 from ..labelfile import SUFFIXES, suffix_of
 from ..outputs import IMAGES
@@ -19,7 +19,7 @@ from ..recipe import on_grid, preset, preset_names, run_call
 from ..step import STEPS, Call, Step, find_step
 from ..volume import Volume
 from . import reference
-from .common import Answer, add_choice, numbers_in, read_scan, say
+from .common import Answer, add_choice, numbers_in, read_map, read_scan, say
 
 
 def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -116,14 +116,14 @@ def _check_output(step: Step, args: argparse.Namespace) -> None:
 def _arrays(args: argparse.Namespace, from_image: bool) -> tuple[Volume, dict[str, np.ndarray], LabelTable]:
     """Read what the step works on: the grid, the arrays by slot, and the names of labels."""
     if not from_image:
-        base, table = read_labels(args.scan)
+        base, table = read_map(args, args.scan)
         return base, {"labels": base.array}, table
     base, table = read_scan(args), LabelTable()
     state = {"image": base.array}
     for option, slot in (("seeds", "seeds"), ("mask", "labels")):
         path = getattr(args, option)
         if path is not None:
-            marked, names = read_labels(path, like=base)
+            marked, names = read_map(args, path, like=base)
             state[slot] = on_grid(slot, marked, base)
             table = LabelTable({**table, **names})
     return base, state, table

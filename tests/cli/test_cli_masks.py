@@ -1,5 +1,6 @@
 """The verbs on label maps: mesh, compare, labels."""
 
+import gzip
 import json
 import warnings
 from pathlib import Path
@@ -53,6 +54,16 @@ def test_mesh_of_a_label_that_fails_costs_that_label(mrbone, files, monkeypatch)
     assert code == 1 and "no model of left femur: too thin" in err and len(json.loads(out)["models"]) == 1
     code, out, err = mrbone("mesh", files["labels"], "-o", "one.stl", "--label", "1")
     assert code == 2 and "left femur: too thin" in err and out == ""
+
+
+def test_a_map_that_does_not_say_where_it_lies_needs_consent(ok, bad, files):
+    data = bytearray(gzip.decompress(files["labels"].read_bytes()))
+    data[252:256] = bytes(4)  # qform and sform codes
+    Path("lost.nii").write_bytes(data)
+    for verb, *rest in (["mesh", "-o", "models"], ["labels", "-o", "l.nii"], ["compare", "lost.nii"]):
+        assert "--accept geometry" in bad(verb, "lost.nii", *rest)
+        assert "warning: " in ok(verb, "lost.nii", *rest, "--accept", "geometry")[1]
+    assert all(b"accepted: geometry" in path.read_bytes()[:80] for path in Path("models").iterdir())
 
 
 def test_compare_by_name_by_number_and_by_map(ok, mrbone, files, scene):
