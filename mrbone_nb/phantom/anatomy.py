@@ -14,7 +14,7 @@ from .fields import Fields, coordinates, fine_noise, smoothstep
 from .tissue import CODES, TISSUES
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Body:
     """Hold a body part that can be scanned any number of times.
 
@@ -33,7 +33,7 @@ class Body:
     texture: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Band:
     """Hold a tendon, ligament or vessel: a tube of one tissue along points in mm (K, 3), LPS."""
 
@@ -42,7 +42,7 @@ class Band:
     radius: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Flesh:
     """Hold what surrounds the bones; all lengths in mm.
 
