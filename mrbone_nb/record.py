@@ -52,6 +52,11 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def recipe_sha256(recipe: Mapping[str, Any]) -> str:
+    """Give the SHA-256 of a recipe's data, whatever the order of its entries and the layout of its text."""
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
 def versions() -> dict[str, str]:
     """Give the versions of Python and of the libraries that can change a result."""
     found = {"python": platform.python_version(), "mrbone_nb": __version__}
@@ -106,6 +111,7 @@ def make_record(result: Result, *, seeds_name: str | None = None, start: Volume 
         "schema": SCHEMA,
         "kind": "mrbone_nb record",
         "recipe": result.recipe.to_dict(),
+        "recipe_sha256": recipe_sha256(result.recipe.to_dict()),
         "crop": result.crop,
         "inputs": inputs,
         "outputs": {"labels": {"voxels_sha256": array_sha256(result.labels), "present": result.present}},
