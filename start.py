@@ -240,7 +240,8 @@ def execute():
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
-    from nbconvert import HTMLExporter
+
+    from mrbone_nb import write_html
 
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     target = os.path.join(OUT, os.path.basename(NOTEBOOK))
@@ -252,8 +253,7 @@ def execute():
         return 1
     finally:
         nbformat.write(notebook, target)  # after an error too: it shows the cell that failed
-    with codecs.open(target[:-len("ipynb")] + "html", "w", "utf-8") as page:
-        page.write(HTMLExporter().from_notebook_node(notebook)[0])
+    write_html(notebook, target[:-len("ipynb")] + "html", overwrite=True)  # unlike nbconvert's, it needs no network
     return 0
 
 

@@ -14,22 +14,26 @@ from .volume import Volume
 
 __version__ = "0.1.0"
 
-# Names that live in modules which most sessions need, but whose import costs; loaded when first used.
+# Names that live in modules which most sessions need, but whose import costs; loaded when first used. After a dot
+# stands what the name is called there, where that is another.
 _LATER = {
     "inventory": "intake",
     "read": "intake",
     "read_labels": "export",
     "write_labels": "export",
-    "extract_surface": "surface",
+    "extract_surface": "surface.surface",
     "write_mesh": "surface",
     "write_meshes": "surface",
     "compare": "measure",
+    "load_record": "record",
     "replay": "record",
     "save": "outputs",
     "slice_picture": "picture",
     "contact_sheet": "picture",
+    "look": "nb",
     "tune": "nb",
     "view3d": "nb",
+    "write_html": "nb",
 }
 __all__ = [
     "STEPS", "Call", "InputError", "Recipe", "Volume", "choose_preset", "preset", "preset_names", *_LATER, *STEPS,
@@ -40,7 +44,8 @@ def __getattr__(name: str) -> _Any:
     if name in STEPS:
         return STEPS[name]
     if name in _LATER:
-        return getattr(_import_module(f"{__name__}.{_LATER[name]}"), name)
+        module, _, there = _LATER[name].partition(".")
+        return getattr(_import_module(f"{__name__}.{module}"), there or name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

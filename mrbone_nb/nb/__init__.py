@@ -1,0 +1,22 @@
+"""The notebook's face: sliders from signatures, slices to scroll, bones to turn, pages to send.
+
+The only folder that may import widgets. Each view shows itself as a widget where there is a front end, and
+as a picture everywhere else.
+"""
+
+try:
+    import anywidget as _anywidget  # noqa: F401
+    import ipywidgets as _ipywidgets  # noqa: F401
+except ImportError as _error:
+    from ..errors import InputError as _InputError
+
+    raise _InputError(
+        f"the notebook views need the package {_error.name}: install them with `pip install mrbone_nb[notebook]`"
+    ) from None
+
+from .meshview import view3d
+from .share import write_html
+from .sliceview import look
+from .tuner import Tuned, tune
+
+__all__ = ["Tuned", "look", "tune", "view3d", "write_html"]
