@@ -150,10 +150,15 @@ def mesh_names(table: LabelTable, stem: str) -> dict[int, str]:
     """Give each label a file name without extension: ``SCAN_hemi-R_label-femur_mesh``, no two alike."""
     stem = safe_name(re.sub(r"_(dseg|mask)$", "", stem), 32)
     wanted = {value: _bids_words(label) for value, label in table.items()}
-    names = {}
+    names: dict[int, str] = {}
+    taken: set[str] = set()
     for value, words in wanted.items():
         twice = [w.lower() for w in wanted.values()].count(words.lower()) > 1  # some disks ignore case
-        names[value] = f"{stem}_{words}{value if twice else ''}_mesh"
+        name = f"{words}{value}" if twice else words
+        while name.lower() in taken:
+            name += "x"
+        taken.add(name.lower())
+        names[value] = f"{stem}_{name}_mesh"
     return names
 
 
