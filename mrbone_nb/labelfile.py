@@ -94,7 +94,7 @@ def read_image(path: Path, accept: tuple[str, ...] = ()) -> tuple[Volume, LabelT
         _refuse_layers(path)
     described = formats.describe(Entry(path, path.name, path.stat().st_size))
     volume = formats.load(described, stem_of(path))
-    blocking = tuple(issue.name for issue in described.issues if issue.name not in accept)
+    blocking = tuple(issue.name for issue in described.issues if issue.blocks and issue.name not in accept)
     labels = volume.with_array(
         _whole_numbers(volume.array, path.name),
         files=(path,),
