@@ -142,6 +142,13 @@ def load_record(path: str | Path) -> dict[str, Any]:
     for name, entry in record["inputs"].items():
         if not isinstance(_look_up(entry, ("voxels_sha256",)), str):
             raise InputError(f"{path.name}: inputs.{name}: expected its name and SHA-256")
+    maps = {**record["inputs"], "labels": record["outputs"]["labels"]}
+    for name, entry in maps.items():
+        if not isinstance(entry.get("name"), str | None):
+            raise InputError(f"{path.name}: {name}: expected the name of a file")
+    files = record["outputs"].get("files", {})
+    if not isinstance(files, dict) or not all(isinstance(sha256, str) for sha256 in files.values()):
+        raise InputError(f"{path.name}: outputs.files: expected names with their SHA-256")
     crop = record.get("crop")
     if crop is not None and not _is_box(crop):
         raise InputError(f"{path.name}: crop: expected [start, stop] of whole numbers for plane, row and column")

@@ -205,7 +205,7 @@ def _beside(
         if given is not None:
             raise InputError(f"--{name}: the record was made without; leave it out")
         return None, LabelTable()
-    if given is None and not isinstance(entry.get("name"), str):
+    if given is None and entry.get("name") is None:
         raise InputError(f"the record does not name its {name}; give it with --{name}")
     path = Path(given) if given is not None else safe_path(Path(args.record).parent, entry["name"])
     if not path.is_file():
@@ -218,13 +218,10 @@ def _compare(args: argparse.Namespace, record: Mapping[str, Any], result: Result
     from ..record import file_sha256
 
     outputs = record["outputs"]
-    name, hashes = outputs["labels"].get("name"), outputs.get("files")
-    if not isinstance(name, str) or not isinstance(hashes, Mapping):
+    name = outputs["labels"].get("name")
+    if name is None or not (path := safe_path(Path(args.record).parent, name)).is_file():
         return None, LabelTable()
-    path = safe_path(Path(args.record).parent, name)
-    if not path.is_file():
-        return None, LabelTable()
-    if file_sha256(path) != hashes.get(name):
+    if file_sha256(path) != outputs.get("files", {}).get(name):
         say(f"note: {path.name} is not the label map of the record any more")
         return None, LabelTable()
     labels, table = read_map(args, path, like=result.volume)
