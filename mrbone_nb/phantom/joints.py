@@ -72,9 +72,7 @@ def knee_body(
     return build_body(labels, _KNEE_TISSUES, cortex=cortex, flesh=flesh, seed=seed)
 
 
-def hip_body(
-    *, size: int | None = None, cortex: float | tuple[float, float] = (0.9, 5.0), seed: int = 0
-) -> Body:
+def hip_body(*, size: int | None = None, cortex: float | tuple[float, float] = (0.9, 5.0), seed: int = 0) -> Body:
     """Build a right hip from parametric solids: 1 femur, 2 hip bone.
 
     Parameters as of ``knee_body``; coronal, 160 × 160 × 220 mm, 0.8 mm at full resolution.
@@ -94,9 +92,7 @@ def hip_body(
     return build_body(labels, {1: "bone", 2: "bone"}, cortex=cortex, flesh=flesh, seed=seed)
 
 
-def shoulder_body(
-    *, size: int | None = None, cortex: float | tuple[float, float] = (0.8, 2.6), seed: int = 0
-) -> Body:
+def shoulder_body(*, size: int | None = None, cortex: float | tuple[float, float] = (0.8, 2.6), seed: int = 0) -> Body:
     """Build a right shoulder from parametric solids: 1 humerus, 2 scapula.
 
     Parameters as of ``knee_body``; coronal, 150 × 125 × 180 mm, 0.7 mm at full resolution.

@@ -18,6 +18,7 @@ def test_strokes_lie_inside_their_bone_and_some_slices_apart(every, small_knee):
         assert drawn.sum() < 0.1 * (truth.array == number).sum()
         planes = np.flatnonzero(drawn.any(axis=(1, 2)))
         assert (np.diff(planes) % round(every / 3.0) == 0).all()
+        assert number > 1 or np.diff(planes).min() == round(every / 3.0)
     elsewhere = seeds == 255
     away = ndi.distance_transform_edt(truth.array == 0, sampling=truth.spacing)
     assert elsewhere.any() and away[elsewhere].min() > 1.4
