@@ -44,7 +44,9 @@ class Label:
         if not isinstance(self.name, str) or not self.name.strip():
             raise InputError(f"name={_quote(self.name)}: expected a text, such as 'femur'")
         if len(self.name) > MAX_NAME or not self.name.isprintable():
-            raise InputError(f"name={_quote(self.name)}: expected at most {MAX_NAME} characters, none a control character")
+            raise InputError(
+                f"name={_quote(self.name)}: expected at most {MAX_NAME} characters, none a control character"
+            )
         if self.side not in SIDES:
             raise InputError(f"side={_quote(self.side)}: expected 'left', 'right' or ''")
         if not isinstance(self.color, str) or not re.fullmatch(r"#[0-9a-fA-F]{6}", self.color):
@@ -107,7 +109,8 @@ class LabelTable(Mapping[int, Label]):
     def to_json(self) -> str:
         """Give the table as JSON text, one label a line."""
         rows = [
-            f'  "{value}": ' + json.dumps({"name": label.name, "side": label.side, "color": label.color}, ensure_ascii=False)
+            f'  "{value}": '
+            + json.dumps({"name": label.name, "side": label.side, "color": label.color}, ensure_ascii=False)
             for value, label in self.items()
         ]
         return "{\n" + ",\n".join(rows) + "\n}\n"

@@ -24,9 +24,10 @@ SAME_ORIENTATION = 1e-4  # GE writes orientations that differ in the sixth decim
 MAX_PACKED = 2000  # voxels of empty slices in a byte of a compressed file
 SIDE_CODES = {"left": ("7771000", "SCT", "Left"), "right": ("24028007", "SCT", "Right")}
 # The standard demands these, if only empty; sources that lack them are common.
-DEMANDED = (
-    "PatientID PatientName PatientBirthDate PatientSex AccessionNumber StudyID StudyDate StudyTime ReferringPhysicianName"
-).split()
+DEMANDED = """
+    PatientID PatientName PatientBirthDate PatientSex ReferringPhysicianName
+    StudyID StudyDate StudyTime AccessionNumber
+""".split()
 
 
 class IdentityWarning(UserWarning):
@@ -43,7 +44,9 @@ def write_dicom_seg(
     if dicom_type not in ("BINARY", "LABELMAP"):
         raise InputError(f"dicom_type={dicom_type!r}: expected 'BINARY' or 'LABELMAP'")
     if scan is None or not scan.files:
-        raise InputError(f"{path.name}: a DICOM-SEG belongs to a DICOM series; give the scan as it was read from DICOM files")
+        raise InputError(
+            f"{path.name}: a DICOM-SEG belongs to a DICOM series; give the scan as it was read from DICOM files"
+        )
     sources = _sources(scan)
     with _plain_errors(path):
         made = _segmentation(labels, table, sources, dicom_type)
@@ -73,14 +76,17 @@ def read_dicom_seg(path: Path) -> tuple[Volume, LabelTable]:
 
     _refuse_bomb(path)
     try:
-        seg = highdicom.seg.segread(path)
-        volume = seg.get_volume(combine_segments=True)
+        with _quiet():
+            seg = highdicom.seg.segread(path)
+            volume = seg.get_volume(combine_segments=True)
     except RuntimeError as error:
         if "overlap" in str(error):
             raise InputError(f"{path.name}: its segments overlap, so they are no label map") from None
         raise InputError(f"{path.name}: cannot be read as a DICOM-SEG ({str(error)[:160]})") from None
     except Exception as error:  # highdicom and pydicom raise many kinds on files that are none of theirs
-        raise InputError(f"{path.name}: cannot be read as a DICOM-SEG ({type(error).__name__}: {str(error)[:160]})") from None
+        raise InputError(
+            f"{path.name}: cannot be read as a DICOM-SEG ({type(error).__name__}: {str(error)[:160]})"
+        ) from None
     values = volume.array
     if values.max() > LAST:
         raise InputError(f"{path.name}: {int(values.max())} segments; at most {LAST} can be read")
@@ -112,10 +118,14 @@ def _refuse_bomb(path: Path) -> None:
     except (pydicom.errors.InvalidDicomError, OSError, ValueError, TypeError, AttributeError, EOFError):
         raise InputError(f"{path.name}: cannot be read as DICOM") from None
     if voxels > held:
-        raise InputError(f"{path.name}: its header promises {voxels:.3g} voxels, its {path.stat().st_size} bytes cannot hold them")
+        raise InputError(
+            f"{path.name}: its header promises {voxels:.3g} voxels, its {path.stat().st_size} bytes cannot hold them"
+        )
 
 
-def _segmentation(labels: Volume, table: LabelTable, sources: list[Dataset], dicom_type: str) -> highdicom.seg.Segmentation:
+def _segmentation(
+    labels: Volume, table: LabelTable, sources: list[Dataset], dicom_type: str
+) -> highdicom.seg.Segmentation:
     import highdicom
     from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
@@ -129,7 +139,10 @@ def _segmentation(labels: Volume, table: LabelTable, sources: list[Dataset], dic
     return highdicom.seg.Segmentation(
         source_images=sources,
         pixel_array=highdicom.Volume(
-            lookup[labels.array.astype(np.uint8)], labels.affine, "PATIENT", frame_of_reference_uid=first.FrameOfReferenceUID
+            lookup[labels.array.astype(np.uint8)],
+            labels.affine,
+            "PATIENT",
+            frame_of_reference_uid=first.FrameOfReferenceUID,
         ),
         segmentation_type=dicom_type,
         segment_descriptions=[_description(number, table[value], __version__) for value, number in numbers.items()],
@@ -200,7 +213,8 @@ def _sources(scan: Volume) -> list[Dataset]:
             raise InputError(f"{file.name}: cannot be read as DICOM; {hint}") from None
         if not header.get("FrameOfReferenceUID"):
             raise InputError(
-                f"{file.name}: has no FrameOfReferenceUID, so a DICOM-SEG cannot refer to its place; write NIfTI or NRRD instead"
+                f"{file.name}: has no FrameOfReferenceUID, so a DICOM-SEG cannot refer to its place; "
+                "write NIfTI or NRRD instead"
             )
         for keyword in DEMANDED:
             if keyword not in header or not _is_valid(header[keyword]):
@@ -236,7 +250,9 @@ def _share_orientation(sources: list[Dataset]) -> None:
     for source in with_one:
         off = np.abs(np.subtract(source.ImageOrientationPatient, first, dtype=float)).max()
         if off >= SAME_ORIENTATION:
-            raise InputError(f"{Path(source.filename).name}: its orientation differs by {off:.2g} from the first slice's")
+            raise InputError(
+                f"{Path(source.filename).name}: its orientation differs by {off:.2g} from the first slice's"
+            )
         source.ImageOrientationPatient = first
 
 
@@ -269,13 +285,29 @@ def _flipped(volume: Volume) -> tuple[float, ...]:
 @contextlib.contextmanager
 def _plain_errors(path: Path) -> Iterator[None]:
     """Turn what highdicom refuses into one line."""
-    logging.getLogger("highdicom").setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on odd values that the source has, and hands on
+        with _quiet():
             yield
     except InputError:
         raise
     except Exception as error:  # highdicom raises ValueError, TypeError, AttributeError, RuntimeError …
         reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path.name}: the scan's headers do not allow a DICOM-SEG ({reason}); write NIfTI or NRRD") from None
+        raise InputError(
+            f"{path.name}: the scan's headers do not allow a DICOM-SEG ({reason}); write NIfTI or NRRD"
+        ) from None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep pydicom and highdicom from telling of odd values that the source has, and hands on."""
+    loggers = [logging.getLogger(name) for name in ("pydicom", "highdicom")]
+    levels = [logger.level for logger in loggers]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for logger in loggers:
+                logger.setLevel(logging.ERROR)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -12,10 +12,11 @@ from .errors import InputError
 from .files import check_writable, refuse_blocked, write_text
 from .intake.issues import check_accept
 from .labelfile import SUFFIXES, read_image, suffix_of, write_image
-from .measure import describe_grid
+from .measure import describe_grid, refuse_other_grid
 from .volume import Volume
 
 OFF_GRID = 0.01  # share of a voxel by which grids may be apart and still coincide
+
 
 def write_labels(
     labels: Volume,
@@ -65,7 +66,9 @@ def write_labels(
     values = _labels_of(labels, scan)
     beside = not suffix.endswith((".seg.nrrd", ".dcm"))
     if values[-1] > LAST and not beside:
-        raise InputError(f"{labels.name}: {values[-1]} means 'everything else' in strokes; {suffix} holds finished labels only")
+        raise InputError(
+            f"{labels.name}: {values[-1]} means 'everything else' in strokes; {suffix} holds finished labels only"
+        )
     named = (table or LabelTable()).filled(v for v in values if v <= LAST)
     check_writable(path.parent, [path.name, *([sidecar(path).name] if beside else [])], overwrite)
     if suffix == ".dcm":
@@ -155,13 +158,12 @@ def _labels_of(labels: Volume, scan: Volume | None) -> list[int]:
     refuse_blocked(labels)
     if scan is not None:
         refuse_blocked(scan)
-        if not labels.same_grid(scan):
-            raise InputError(
-                f"{labels.name} and {scan.name} lie on different grids: {describe_grid(labels)} and {describe_grid(scan)}"
-            )
+        refuse_other_grid(labels, scan)
     array = labels.array
     if array.dtype.kind not in "biu" or array.min() < 0 or array.max() > LAST + 1:
-        raise InputError(f"{labels.name}: values from {array.min()} to {array.max()}; expected whole numbers from 0 to {LAST}")
+        raise InputError(
+            f"{labels.name}: values from {array.min()} to {array.max()}; expected whole numbers from 0 to {LAST}"
+        )
     values = [int(v) for v in np.unique(array) if v != 0]
     if not values:
         raise InputError(f"{labels.name}: the mask is empty; nothing to export")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -145,8 +146,8 @@ def refuse_blocked(volume: Volume) -> None:
         flags = " ".join(f"--accept {f}" for f in faults)
         comma = "," if len(faults) == 1 else ""
         raise InputError(
-            f"{volume.name}: not written, since the scan has a fault that changes sizes or places ({', '.join(faults)}); "
-            f"to go on all the same, read it with accept=({words}{comma}) or {flags}"
+            f"{volume.name}: not written, since the scan has a fault that changes sizes or places "
+            f"({', '.join(faults)}); to go on all the same, read it with accept=({words}{comma}) or {flags}"
         )
 
 
@@ -261,17 +262,12 @@ def _flush_folder(folder: Path) -> None:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:
         return
-    try:
+    with contextlib.suppress(OSError):
         os.fsync(handle)
-    except OSError:
-        pass
-    finally:
-        os.close(handle)
+    os.close(handle)
 
 
 def _discard(path: Path) -> None:
     """Remove what was written aside; it must not hide the reason why the write failed."""
-    try:
+    with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
-    except OSError:
-        pass

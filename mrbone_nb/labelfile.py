@@ -43,7 +43,9 @@ def write_image(labels: Volume, path: Path, table: LabelTable, overwrite: bool) 
             raise InputError("read back, the labels are not what was written")
         if not Volume.from_sitk(read).same_grid(labels):
             raise InputError("read back, the labels do not lie where they were")
-        if any(k != "ITK_FileNotes" and (not read.HasMetaDataKey(k) or read.GetMetaData(k) != v) for k, v in facts.items()):
+        if any(
+            k != "ITK_FileNotes" and (not read.HasMetaDataKey(k) or read.GetMetaData(k) != v) for k, v in facts.items()
+        ):
             raise InputError("read back, the names of the labels are not what was written")
 
     return write_atomic(path, lambda part: sitk.WriteImage(image, part, True), check, overwrite)
@@ -144,7 +146,9 @@ def _slicer_table(keys: dict[str, str], name: str) -> LabelTable:
         except ValueError:
             raise InputError(f"{name}: the keys of segment {n} are not what 3D Slicer writes") from None
         if not FIRST <= value <= LAST or value in labels:
-            raise InputError(f"{name}: segment {n} has the label {value}; expected different ones from {FIRST} to {LAST}")
+            raise InputError(
+                f"{name}: segment {n} has the label {value}; expected different ones from {FIRST} to {LAST}"
+            )
         color = "#" + "".join(f"{round(c * 255):02x}" for c in channels) if len(channels) == 3 else default_color(value)
         labels[value] = Label(bone, side, color)
     return LabelTable(labels)

@@ -107,11 +107,7 @@ def compare(
     InputError
         If the grids differ, naming both, or ``map`` names a label that is nowhere.
     """
-    if not labels_a.same_grid(labels_b):
-        raise InputError(
-            f"{labels_a.name} and {labels_b.name} lie on different grids: {describe_grid(labels_a)} and {describe_grid(labels_b)}; "
-            "resample one onto the other (labels=True)"
-        )
+    refuse_other_grid(labels_a, labels_b)
     a, b = (v.array.astype(np.uint8) if v.array.dtype == bool else v.array for v in (labels_a, labels_b))
     names_a, names_b = names_a or LabelTable(), names_b or LabelTable()
     pairs = _pairs(_values(a), _values(b), map, names_a, names_b)
@@ -119,7 +115,12 @@ def compare(
 
 
 def _row(
-    a: np.ndarray, b: np.ndarray, pair: tuple[int | None, int | None], spacing: Spacing, names_a: LabelTable, names_b: LabelTable
+    a: np.ndarray,
+    b: np.ndarray,
+    pair: tuple[int | None, int | None],
+    spacing: Spacing,
+    names_a: LabelTable,
+    names_b: LabelTable,
 ) -> Comparison:
     value_a, value_b = pair
     mask_a = a == value_a if value_a is not None else np.zeros(a.shape, bool)
@@ -147,7 +148,9 @@ def _pairs(
     if map is not None:
         for a, b in map.items():
             if a not in values_a and b not in values_b:
-                raise InputError(f"map {a}:{b}: neither label is there; the first has {values_a}, the second {values_b}")
+                raise InputError(
+                    f"map {a}:{b}: neither label is there; the first has {values_a}, the second {values_b}"
+                )
         return [(int(a), int(b)) for a, b in map.items()]
     by_name = {_key(names_b, v): v for v in values_b if v in names_b}
     partner: dict[int, int] = {}
@@ -208,6 +211,15 @@ def _same_shape(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if a.shape != b.shape or a.ndim != 3:
         raise InputError(f"masks of shape {a.shape} and {b.shape}: expected the same grid, (planes, rows, columns)")
     return a, b
+
+
+def refuse_other_grid(a: Volume, b: Volume) -> None:
+    """Refuse two volumes that do not lie on the same grid, naming and describing both."""
+    if not a.same_grid(b):
+        raise InputError(
+            f"{a.name} and {b.name} lie on different grids: {describe_grid(a)} and {describe_grid(b)}; "
+            "put one onto the other first (resample with labels=True)"
+        )
 
 
 def describe_grid(volume: Volume) -> str:

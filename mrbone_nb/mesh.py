@@ -52,7 +52,6 @@ class Mesh:
         """Smallest and largest x, y, z in mm, (2, 3)."""
         return np.array([self.vertices.min(axis=0), self.vertices.max(axis=0)])
 
-
     def normals(self) -> np.ndarray:
         """Give unit normals at the vertices, (V, 3): those of the faces around, weighted by area."""
         a, b, c = (self.vertices[self.faces[:, k]] for k in range(3))
@@ -156,9 +155,8 @@ def decimate(mesh: Mesh, reduction: float) -> Mesh:
         after = check(smaller)
         if not after.reason and (after.parts, after.cavities) == (before.parts, before.cavities):
             return smaller
-    raise InputError(
-        f"reduction={reduction:g}: the surface would not stay closed ({after.reason or 'parts would vanish'}); choose less"
-    )
+    why = after.reason or "parts would vanish"
+    raise InputError(f"reduction={reduction:g}: the surface would not stay closed ({why}); choose less")
 
 
 def _edge_faults(mesh: Mesh) -> tuple[int, int, int]:

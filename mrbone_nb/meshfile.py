@@ -99,24 +99,22 @@ def _obj(mesh: Mesh, name: str, color: tuple[float, float, float], note: str) ->
 
 def _glb(mesh: Mesh, name: str, color: tuple[float, float, float], note: str) -> bytes:
     vertices = (mesh.vertices @ TO_GLTF.T).astype("<f4")
-    normals = mesh.normals() @ (TO_GLTF.T * 1000)
-    blobs = [mesh.faces.astype("<u4").ravel(), vertices, normals.astype("<f4")]
+    normals = (mesh.normals() @ (1000 * TO_GLTF.T)).astype("<f4")
+    blobs = [mesh.faces.astype("<u4").ravel(), vertices, normals]
     starts = np.cumsum([0, *(b.nbytes for b in blobs)]).tolist()
-    linear = [float(c) for c in np.clip(color, 0, 1) ** 2.2]  # glTF takes colors as light, not as on screen
+    light = [float(c) for c in np.clip(color, 0, 1) ** 2.2]  # glTF takes colors as light, not as on screen
+    surface = {"baseColorFactor": [*light, 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.7}
+    extras = {"axes": "x left, y up (head), z front", "note": note}
+    bounds = {"min": vertices.min(axis=0).tolist(), "max": vertices.max(axis=0).tolist()}
+    points = {"componentType": 5126, "count": len(vertices), "type": "VEC3"}
+    primitive = {"indices": 0, "attributes": {"POSITION": 1, "NORMAL": 2}, "material": 0}
     scene = {
-        "asset": {"version": "2.0", "generator": "mrbone_nb", "extras": {"axes": "x left, y up (head), z front", "note": note}},
+        "asset": {"version": "2.0", "generator": "mrbone_nb", "extras": extras},
         "scene": 0,
         "scenes": [{"nodes": [0]}],
         "nodes": [{"name": name, "mesh": 0}],
-        "meshes": [
-            {"name": name, "primitives": [{"indices": 0, "attributes": {"POSITION": 1, "NORMAL": 2}, "material": 0}]}
-        ],
-        "materials": [
-            {
-                "name": name,
-                "pbrMetallicRoughness": {"baseColorFactor": [*linear, 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.7},
-            }
-        ],
+        "meshes": [{"name": name, "primitives": [primitive]}],
+        "materials": [{"name": name, "pbrMetallicRoughness": surface}],
         "buffers": [{"byteLength": starts[-1]}],
         "bufferViews": [
             {"buffer": 0, "byteOffset": start, "byteLength": blob.nbytes, "target": target}
@@ -124,15 +122,8 @@ def _glb(mesh: Mesh, name: str, color: tuple[float, float, float], note: str) ->
         ],
         "accessors": [
             {"bufferView": 0, "componentType": 5125, "count": blobs[0].size, "type": "SCALAR"},
-            {
-                "bufferView": 1,
-                "componentType": 5126,
-                "count": len(vertices),
-                "type": "VEC3",
-                "min": vertices.min(axis=0).tolist(),
-                "max": vertices.max(axis=0).tolist(),
-            },
-            {"bufferView": 2, "componentType": 5126, "count": len(vertices), "type": "VEC3"},
+            {"bufferView": 1, **points, **bounds},
+            {"bufferView": 2, **points},
         ],
     }
     text = json.dumps(scene).encode()

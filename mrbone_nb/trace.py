@@ -24,7 +24,9 @@ def trace(mask: np.ndarray, spacing: Spacing, cell: float, smoothing: float) -> 
         mesh = _trace_on(mask, spacing, size, smoothing)
         if mesh is not None:
             return mesh
-    raise InputError(f"smoothing={smoothing:g} mm, edge={cell:g} mm: too coarse for parts of so few voxels; choose less")
+    raise InputError(
+        f"smoothing={smoothing:g} mm, edge={cell:g} mm: too coarse for parts of so few voxels; choose less"
+    )
 
 
 def _trace_on(mask: np.ndarray, spacing: Spacing, cell: float, smoothing: float) -> Mesh | None:
@@ -54,7 +56,9 @@ def _refuse_too_fine(shape: tuple[int, ...], spacing: Spacing, cell: float) -> N
     room = float(np.prod(np.array(shape) * spacing))
     if room / cell**3 > MOST_CELLS:
         least = np.ceil(10 * (room / MOST_CELLS) ** (1 / 3)) / 10
-        raise InputError(f"edge={cell:g} mm: {room / cell**3:.2g} cells would need too much memory; choose {least:g} or more")
+        raise InputError(
+            f"edge={cell:g} mm: {room / cell**3:.2g} cells would need too much memory; choose {least:g} or more"
+        )
 
 
 def _padded_box(

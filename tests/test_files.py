@@ -282,7 +282,9 @@ def test_safe_names_are_safe(text):
     assert safe_path("folder", name).parent == Path("folder")
 
 
-@pytest.mark.parametrize("text, name", [("Müller, right", "Muller-right"), ("CON", "x-CON"), ("nul.txt", "x-nul.txt"), ("", "unnamed")])
+@pytest.mark.parametrize(
+    "text, name", [("Müller, right", "Muller-right"), ("CON", "x-CON"), ("nul.txt", "x-nul.txt"), ("", "unnamed")]
+)
 def test_safe_names_stay_readable(text, name):
     assert safe_name(text) == name
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scenes import SPACING, ball
 from scipy.ndimage import binary_erosion
 from scipy.spatial import KDTree
-from scenes import SPACING, ball
 
 from mrbone_nb import InputError, Volume
 from mrbone_nb.bones import Label, LabelTable

@@ -7,8 +7,11 @@ from mrbone_nb import InputError
 from mrbone_nb.mesh import Mesh, check, decimate
 
 CUBE_FACES = np.array(
-    [[0, 2, 1], [0, 3, 2], [4, 5, 6], [4, 6, 7], [0, 1, 5], [0, 5, 4], [1, 2, 6], [1, 6, 5], [2, 3, 7], [2, 7, 6], [3, 0, 4], [3, 4, 7]]
-)  # fmt: skip
+    [
+        *([0, 2, 1], [0, 3, 2], [4, 5, 6], [4, 6, 7], [0, 1, 5], [0, 5, 4]),
+        *([1, 2, 6], [1, 6, 5], [2, 3, 7], [2, 7, 6], [3, 0, 4], [3, 4, 7]),
+    ]
+)
 CORNERS = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]], float)
 
 
@@ -19,7 +22,8 @@ def box(size=(2.0, 3.0, 4.0), at=(100.0, -50.0, 7.0)):
 def joined(*meshes):
     starts = np.cumsum([0] + [len(m.vertices) for m in meshes])
     return Mesh(
-        np.concatenate([m.vertices for m in meshes]), np.concatenate([m.faces + s for m, s in zip(meshes, starts, strict=False)])
+        np.concatenate([m.vertices for m in meshes]),
+        np.concatenate([m.faces + s for m, s in zip(meshes, starts, strict=False)]),
     )
 
 
@@ -97,7 +101,12 @@ def test_parts_and_cavities_are_counted():
 
 @pytest.mark.parametrize(
     "vertices, faces",
-    [(np.zeros((3, 2)), [[0, 1, 2]]), (np.zeros((3, 3)), [[0, 1, 3]]), (np.zeros((3, 3)), [[0, 1, -1]]), (np.zeros(3), [[0, 1, 2]])],
+    [
+        (np.zeros((3, 2)), [[0, 1, 2]]),
+        (np.zeros((3, 3)), [[0, 1, 3]]),
+        (np.zeros((3, 3)), [[0, 1, -1]]),
+        (np.zeros(3), [[0, 1, 2]]),
+    ],
 )
 def test_what_is_no_mesh_is_refused(vertices, faces):
     with pytest.raises(InputError, match="mesh"):

@@ -161,7 +161,14 @@ def test_each_label_becomes_a_file_with_a_bids_name(tmp_path, labels):
 
 def test_names_are_never_alike():
     table = LabelTable(
-        {1: Label("femur"), 2: Label("Femur"), 3: Label("femur2"), 4: Label("femur 2"), 5: Label("股骨"), 6: Label("é/../x")}
+        {
+            1: Label("femur"),
+            2: Label("Femur"),
+            3: Label("femur2"),
+            4: Label("femur 2"),
+            5: Label("股骨"),
+            6: Label("é/../x"),
+        }
     )
     names = mesh_names(table, "scan")
     assert len({n.lower() for n in names.values()}) == len(names)
@@ -200,7 +207,11 @@ def test_an_accepted_fault_is_repeated_in_the_file(tmp_path, labels):
 
 def test_nothing_personal_reaches_a_mesh_file(tmp_path, labels):
     secret = labels.with_array(
-        labels.array, name="knee", meta={"patient": "Doe^Jane"}, issues=("IM1.dcm of Doe^Jane",), files=("/home/doe/IM1.dcm",)
+        labels.array,
+        name="knee",
+        meta={"patient": "Doe^Jane"},
+        issues=("IM1.dcm of Doe^Jane",),
+        files=("/home/doe/IM1.dcm",),
     )
     for path in write_meshes(secret, tmp_path, formats=FORMATS):
         assert b"doe" not in path.read_bytes().lower() and "doe" not in path.name.lower()

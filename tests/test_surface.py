@@ -205,7 +205,11 @@ def test_thin_plates_in_thick_slices_keep_their_volume(tilt):
 
 def test_all_islands_and_cavities_are_kept():
     shape = grid_for(50, (1.0, 1.0, 1.0))
-    mask = ball(8, shape, (1, 1, 1), (-14, 0, 0)) | ball(6, shape, (1, 1, 1), (14, 10, 0)) | ball(4, shape, (1, 1, 1), (14, -12, 8))
+    mask = (
+        ball(8, shape, (1, 1, 1), (-14, 0, 0))
+        | ball(6, shape, (1, 1, 1), (14, 10, 0))
+        | ball(4, shape, (1, 1, 1), (14, -12, 8))
+    )
     mask &= ~ball(3, shape, (1, 1, 1), (-14, 0, 0))
     scan = Volume(mask)
     report = sound(surface(scan), scan)
