@@ -48,7 +48,7 @@ def _flatten(image: np.ndarray, log_field: np.ndarray, factors: tuple[int, ...],
     return image * np.exp(-_enlarge(log_field.astype(np.float32), factors, image.shape))
 
 
-@step(preview="volume", bytes_per_voxel=16)
+@step(preview="volume", bytes_per_voxel=17)
 def lowpass_bias_correction(
     image: Image, *, spacing: Spacing, sigma: Annotated[float, Range(5, 100, 1, "mm")] = 30.0
 ) -> Image:
@@ -97,7 +97,7 @@ def lowpass_bias_correction(
     return _flatten(image, field, factors, inside)
 
 
-@step(preview="none", bytes_per_voxel=16)
+@step(preview="none", bytes_per_voxel=17)
 def n4_bias_correction(
     image: Image,
     *,

@@ -17,7 +17,7 @@ Radius = Annotated[float, Range(0, 20, 0.1, "mm")]
 VOXEL_VOLUME_SLACK = 1e-6  # a part of exactly the limit stays, whatever the rounding
 
 
-@step(preview="volume", bytes_per_voxel=9, reach=())
+@step(preview="volume", bytes_per_voxel=17, reach=())
 def islands(
     mask: Mask,
     *,
@@ -71,7 +71,7 @@ def islands(
     return stays[parts]
 
 
-@step(preview="volume", bytes_per_voxel=9, reach=())
+@step(preview="volume", bytes_per_voxel=2, reach=())
 def slice_islands(mask: Mask, *, share: Annotated[float, Range(0, 50, 0.5, "%")] = 3.0) -> Mask:
     """Drop, in each slice, the parts that are much smaller than the largest one there.
 
@@ -108,7 +108,7 @@ def slice_islands(mask: Mask, *, share: Annotated[float, Range(0, 50, 0.5, "%")]
     return out
 
 
-@step(preview="volume", bytes_per_voxel=4, reach=())
+@step(preview="volume", bytes_per_voxel=3, reach=())
 def fill_holes(mask: Mask, *, planes: Literal["volume", "slices"] = "volume") -> Mask:
     """Fill cavities that are closed all round.
 
@@ -141,7 +141,7 @@ def fill_holes(mask: Mask, *, planes: Literal["volume", "slices"] = "volume") ->
     return fill_voids.fill(mask.copy())
 
 
-@step(preview="roi", bytes_per_voxel=16, reach=("radius",))
+@step(preview="roi", bytes_per_voxel=9, reach=("radius",))
 def opening(mask: Mask, *, spacing: Spacing, radius: Radius = 1.0) -> Mask:
     """Remove what is thinner than twice a radius: erosion, then dilation.
 
@@ -169,7 +169,7 @@ def opening(mask: Mask, *, spacing: Spacing, radius: Radius = 1.0) -> Mask:
     return in_box(lambda m: dilate(erode(m, radius, spacing), radius, spacing), mask, 2 * radius, spacing)
 
 
-@step(preview="roi", bytes_per_voxel=16, reach=("radius",))
+@step(preview="roi", bytes_per_voxel=9, reach=("radius",))
 def closing(mask: Mask, *, spacing: Spacing, radius: Radius = 1.5) -> Mask:
     """Fill what is narrower than twice a radius: dilation, then erosion.
 
@@ -198,7 +198,7 @@ def closing(mask: Mask, *, spacing: Spacing, radius: Radius = 1.5) -> Mask:
     return in_box(lambda m: m | erode(dilate(m, radius, spacing), radius, spacing), mask, 2 * radius, spacing)
 
 
-@step(preview="roi", bytes_per_voxel=16, reach=("size",))
+@step(preview="roi", bytes_per_voxel=10, reach=("size",))
 def median_smoothing(mask: Mask, *, spacing: Spacing, size: Annotated[float, Range(0, 20, 0.5, "mm")] = 3.0) -> Mask:
     """Give each voxel the majority of a box around it.
 
@@ -233,7 +233,7 @@ def median_smoothing(mask: Mask, *, spacing: Spacing, size: Annotated[float, Ran
     return in_box(majority, mask, size, spacing)
 
 
-@step(preview="roi", bytes_per_voxel=24, reach=("thickness", "smoothing"))
+@step(preview="roi", bytes_per_voxel=13, reach=("thickness", "smoothing"))
 def cortical_shell(
     image: Image,
     mask: Mask,

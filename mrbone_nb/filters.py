@@ -22,7 +22,7 @@ def sample(values: np.ndarray) -> np.ndarray:
     return flat[:: max(1, flat.size // SAMPLE_VOXELS)]
 
 
-@step(preview="volume", bytes_per_voxel=8)
+@step(preview="volume", bytes_per_voxel=9)
 def normalize(
     image: Image,
     *,
@@ -74,7 +74,7 @@ def normalize(
     return np.minimum(out, 1) if clip else out
 
 
-@step(preview="volume", bytes_per_voxel=16)
+@step(preview="volume", bytes_per_voxel=6)
 def gaussian(image: Image, *, spacing: Spacing, sigma: Annotated[float, Range(0, 5, 0.1, "mm")] = 0.7) -> Image:
     """Smooth with a Gaussian kernel.
 
@@ -107,7 +107,7 @@ def gaussian(image: Image, *, spacing: Spacing, sigma: Annotated[float, Range(0,
     return gaussian_filter(image, [sigma / s for s in spacing], mode="nearest")
 
 
-@step(preview="slice", bytes_per_voxel=12)
+@step(preview="slice", bytes_per_voxel=9)
 def median(image: Image, *, spacing: Spacing, radius: Annotated[float, Range(0, 5, 0.1, "mm")] = 1.0) -> Image:
     """Replace each voxel by the median of a box around it.
 
@@ -227,7 +227,7 @@ def curvature_anisotropic_diffusion(
     return diffuse(image, spacing, sigma, conductance, curvature=True)
 
 
-@step(preview="slice", bytes_per_voxel=30)
+@step(preview="slice", bytes_per_voxel=14)
 def nonlocal_means(
     image: Image,
     *,

@@ -67,7 +67,7 @@ def gradient_magnitude(image: np.ndarray, spacing: Spacing, sigma: float) -> np.
     return np.sqrt(square)
 
 
-@step(preview="roi", bytes_per_voxel=60)
+@step(preview="roi", bytes_per_voxel=112)
 def region_growing(
     image: Image,
     seeds: Seeds,
@@ -125,7 +125,7 @@ def region_growing(
     return without_background(labels)
 
 
-@step(preview="slice", bytes_per_voxel=70)
+@step(preview="slice", bytes_per_voxel=150)
 def grow_from_seeds(
     image: Image,
     seeds: Seeds,

@@ -11,7 +11,7 @@ from ..step import Image, Mask, Range, Spacing, step
 from .growing import gradient_magnitude
 
 
-@step(preview="slice", bytes_per_voxel=40)
+@step(preview="slice", bytes_per_voxel=60)
 def geodesic_active_contour(
     image: Image,
     mask: Mask,

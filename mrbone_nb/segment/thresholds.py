@@ -84,7 +84,7 @@ def _histogram(image: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
     return np.histogram(image, bins, range=(np.float64(image.min()), np.float64(image.max())))
 
 
-@step(preview="volume", bytes_per_voxel=10)
+@step(preview="volume", bytes_per_voxel=3)
 def otsu(image: Image, *, polarity: Polarity = "bright") -> Mask:
     """Mark the brighter or darker of the two classes that Otsu's threshold parts best.
 
@@ -120,7 +120,7 @@ def otsu(image: Image, *, polarity: Polarity = "bright") -> Mask:
     return _above(image, polarity, level)
 
 
-@step(preview="volume", bytes_per_voxel=10)
+@step(preview="volume", bytes_per_voxel=6)
 def li(image: Image, *, polarity: Polarity = "bright") -> Mask:
     """Mark the brighter or darker class of Li's minimum cross-entropy threshold.
 
@@ -152,7 +152,7 @@ def li(image: Image, *, polarity: Polarity = "bright") -> Mask:
     return _above(image, polarity, lambda: _skimage("threshold_li", sample(image)))
 
 
-@step(preview="volume", bytes_per_voxel=10)
+@step(preview="volume", bytes_per_voxel=17)
 def multi_otsu(
     image: Image, *, classes: Annotated[int, Range(2, 5)] = 3, keep: Annotated[int, Range(1, 5)] = 3
 ) -> Mask:
@@ -190,7 +190,7 @@ def multi_otsu(
     return np.digitize(image, levels) == min(keep, classes) - 1
 
 
-@step(preview="volume", bytes_per_voxel=14)
+@step(preview="volume", bytes_per_voxel=23)
 def hysteresis(image: Image, *, lower: Level = 0.4, upper: Level = 0.6) -> Mask:
     """Mark voxels above a lower value that connect to voxels above an upper one.
 
@@ -222,7 +222,7 @@ def hysteresis(image: Image, *, lower: Level = 0.4, upper: Level = 0.6) -> Mask:
     return _skimage("apply_hysteresis_threshold", image, lower, max(lower, upper))
 
 
-@step(preview="slice", bytes_per_voxel=20)
+@step(preview="slice", bytes_per_voxel=9)
 def local_threshold(
     image: Image,
     *,

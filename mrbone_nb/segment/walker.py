@@ -244,7 +244,7 @@ def random_walker(
     return unpool(layers, factors, image.shape)
 
 
-@step(preview="volume", bytes_per_voxel=8)
+@step(preview="volume", bytes_per_voxel=17)
 def most_likely(
     probability: Probability,
     seeds: Seeds,

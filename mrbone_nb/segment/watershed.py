@@ -23,7 +23,7 @@ def flood(relief: np.ndarray, markers: np.ndarray) -> np.ndarray:
     return sitk.GetArrayFromImage(basins)
 
 
-@step(preview="slice", bytes_per_voxel=40)
+@step(preview="slice", bytes_per_voxel=20)
 def watershed(
     image: Image,
     seeds: Seeds,
