@@ -20,6 +20,9 @@ from ..step import EVERYTHING_ELSE
 from ..volume import Volume
 
 
+KEY = 8  # characters of a series' hash that name it in an inventory
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose faults are one line, like every other fault."""
 
@@ -115,6 +118,19 @@ def read_scan(args: argparse.Namespace, path: str | None = None) -> Volume:
     for issue in scan.issues:
         say_issue(issue)
     return scan
+
+
+def read_recorded(args: argparse.Namespace, record: Mapping[str, Any]) -> Volume:
+    """Read the scan of a record: the recorded series, echo and consents, where the arguments name no others."""
+    wanted = record["inputs"]["scan"]
+    args.accept = args.accept or [str(name) for name in record.get("accepted", [])]
+    if args.series is None and args.echo is None and wanted.get("series"):
+        chosen = argparse.Namespace(**{**vars(args), "series": str(wanted["series"])[:KEY], "echo": wanted.get("echo")})
+        try:
+            return read_scan(chosen)
+        except InputError:
+            pass  # the scan was converted or re-sent: take it as it is, its voxels are compared later
+    return read_scan(args)
 
 
 def read_map(args: argparse.Namespace, path: str | Path, like: Volume | None = None) -> tuple[Volume, LabelTable]:

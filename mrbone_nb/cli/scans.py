@@ -16,7 +16,7 @@ from ..files import safe_path
 from ..progress import progress
 from ..recipe import Recipe, Result
 from ..volume import Volume
-from .common import Answer, add_scan, columns, read_map, read_scan, say
+from .common import Answer, add_scan, columns, read_map, read_recorded, read_scan, say
 from .inputs import Inputs, add_inputs, cut_bones, read_inputs
 
 
@@ -158,7 +158,7 @@ def replay(args: argparse.Namespace) -> Answer:
 
     record = load_record(args.record)
     Recipe.from_dict(record["recipe"], Path(args.record).name)  # before the scan is read
-    scan = read_scan(args)
+    scan = read_recorded(args, record)
     beside = {name: _beside(args, record, name, scan) for name in ("seeds", "start")}
     if args.output is not None:
         _check_output(args, scan)

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import asdict
 
-from .common import Answer, add_choice, columns, read_scan
+from .common import Answer, add_choice, columns, read_recorded
 
 
 def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -27,9 +27,11 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 def verify(args: argparse.Namespace) -> Answer:
     """Recompute the hashes of all that a record names; the code is 1 where one differs or is missing."""
+    from ..record import load_record
     from ..verify import verify as verify_record
 
-    checks = verify_record(args.record, read_scan(args, args.scan) if args.scan else None)
+    record = load_record(args.record)
+    checks = verify_record(args.record, read_recorded(args, record) if args.scan else None)
     same = all(check.state == "same" for check in checks)
     text = columns([[check.state, check.what, check.detail] for check in checks], indent="")
     verdict = "all as recorded" if same else "not all as recorded"

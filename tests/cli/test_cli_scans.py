@@ -32,7 +32,7 @@ def test_segment_the_knee_and_replay(ok, mrbone, tmp_path, files):
     femur = np.count_nonzero(labels.array == 1) * np.prod(labels.spacing)
     assert data["labels"][0]["volume_mm3"] == pytest.approx(femur, rel=1e-5)
 
-    same, _ = ok("replay", "knee_record.json", KNEE / "dicom", "--echo", 1)
+    same, _ = ok("replay", "knee_record.json", KNEE / "dicom")  # the record knows series and echo
     assert (same["same"], same["differ"]) == (True, 0)
     code, out, err = mrbone("replay", "knee_record.json", KNEE / "dicom", "--echo", 5)
     assert code == 2 and "scan sag-se-s8-echo5: not the recorded one" in err
