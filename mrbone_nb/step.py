@@ -138,7 +138,7 @@ class Step:
     """
 
     def __init__(
-        self, function: Callable, preview: Preview, bytes_per_voxel: float, reach: tuple[str, ...] | None
+        self, function: Callable, preview: Preview, bytes_per_voxel: float, reach: tuple[str, ...] | None = None
     ) -> None:
         functools.update_wrapper(self, function)
         self.function = function

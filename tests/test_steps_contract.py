@@ -11,11 +11,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from scipy.ndimage import maximum_filter, minimum_filter
+from scipy.ndimage import find_objects, maximum_filter, minimum_filter
 from scenes import SPACING, bones, dice, halve, tiny
 
 import mrbone_nb
 from mrbone_nb.errors import InputError
+from mrbone_nb.morphology import padded
 from mrbone_nb.step import EVERYTHING_ELSE, SLOTS, STEPS
 
 PACKAGE = Path(mrbone_nb.__path__[0])
@@ -259,6 +260,20 @@ def test_one_stroke_is_enough(step, kept):
     assert_fits(step, result, SCENE.shape)
     if step.output == "labels":
         assert set(np.unique(result)) <= {0, kept} - {EVERYTHING_ELSE}
+
+
+@pytest.mark.parametrize("step", [s for s in EVERY_STEP if s.values[0].reach is not None])
+def test_looks_and_works_no_farther_than_it_says(step):
+    assert {step.params[name].unit for name in step.reach} <= {"mm"}
+    roomy = bones((20, 72, 70), (2.4, 0.7, 0.7))
+    image, mask = roomy.arrays["image"], roomy.arrays["mask"] & (roomy.arrays["image"] < 0.92)  # with holes
+    box = padded(find_objects(mask.astype(np.uint8))[0], step.margin(step.values({})), roomy.spacing, mask.shape)
+    expected = np.zeros_like(mask)
+    expected[box] = roomy.like(lambda a: a[box]).run(step, mask=mask[box])
+    assert np.array_equal(roomy.run(step, mask=mask), expected)
+    elsewhere = np.full_like(image, 0.3)
+    elsewhere[box] = image[box]
+    assert np.array_equal(roomy.run(step, mask=mask, image=elsewhere) if "image" in step.inputs else expected, expected)
 
 
 @each_step
