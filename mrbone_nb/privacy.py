@@ -26,7 +26,7 @@ MAX_BYTES = 400_000_000  # a file larger than this is named as not looked throug
 PATTERNS = {
     "path": re.compile(
         r"(?:file:///?|(?<![\w.:/~-]))(?:/(?:home|Users|root|mnt|media|private|tmp|var|data|srv|scratch|work|Volumes)/"
-        r"[\w.+@%()-][^\s\"'<>|:*?\\]+|[A-Za-z]:\\+\w[\w.\\ ()-]{2,}|~/[\w.-]+/[\w./-]+)"
+        r"[\w.+@%()-][^\s\"'<>|:*?\\]+|[A-Za-z]:\\+\w[\w. ()-]*\\+\w[\w.\\ ()-]*|~/[\w.-]+/[\w./-]+)"
     ),
     "e-mail address": re.compile(r"\b[\w.+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}\b"),
     "DICOM UID": re.compile(r"\b(?:1\.2\.840|1\.3\.(?:6\.1\.4\.1|12\.2)|2\.16|2\.25)(?:\.\d+){4,}\b"),
@@ -239,4 +239,4 @@ def _printable(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        return "\n".join(run.decode("ascii") for run in re.findall(rb"[\x20-\x7e]{12,}", data))
+        return "\n".join(run.decode("ascii") for run in re.findall(rb"[\x20-\x7e]{6,}", data))
