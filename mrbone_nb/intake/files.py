@@ -99,7 +99,8 @@ def kind_of(head: bytes, name: str) -> str:
     Returns
     -------
     str
-        "dicom", "maybe dicom" (no preamble), "nifti", "nrrd", "metaimage", "zip" or "other".
+        "dicom", "maybe dicom" (no preamble), "nifti", "nrrd", "metaimage", "zip", "other", or "broken dicom": named like
+        DICOM, or with its marks at a wrong place.
     """
     lower = name.lower()
     if head[128:132] == b"DICM":
@@ -118,6 +119,8 @@ def kind_of(head: bytes, name: str) -> str:
         return "maybe dicom"
     if len(head) > 16 and head[:2] in (b"\0\x02", b"\0\x08") and head[2] == 0:
         return "maybe dicom"
+    if lower.endswith((".dcm", ".dicom", ".ima")) or b"DICM" in head[:400] or b"\x02\0\0\0UL\x04\0" in head[:400]:
+        return "broken dicom"
     return "other"
 
 

@@ -1,23 +1,26 @@
-"""NIfTI, NRRD and MetaImage: the header is checked here, with limits, before SimpleITK reads the file."""
+"""NIfTI, NRRD and MetaImage: the header is checked here, with limits, before any value is read."""
 
 from __future__ import annotations
 
-import gzip
 import re
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
+from ..memory import GIB, LIMIT, available
 from ..volume import Volume
+from . import nifti
 from .files import Entry, kind_of, read_head
 from .issues import Issue
 
 MAX_GROWTH = 1100  # no deflated byte grows to more
-NIFTI_TYPES = {2: 1, 4: 2, 8: 4, 16: 4, 64: 8, 256: 1, 512: 2, 768: 4, 1024: 8, 1280: 8}
-UNITS = {1: ("m", 1000.0), 2: ("mm", 1.0), 3: ("µm", 1e-3)}
+SPACES = {"ras", "las", "lps", "right-anterior-superior", "left-anterior-superior", "left-posterior-superior"}
 
 
 @dataclass(slots=True)
@@ -29,6 +32,7 @@ class Described:
     shape: tuple[int, ...]  # (plane, row, column), or (time, plane, row, column)
     bytes_needed: int
     issues: list[Issue] = field(default_factory=list)
+    header: Any = None
 
 
 def describe(entry: Entry) -> Described:
@@ -41,14 +45,16 @@ def describe(entry: Entry) -> Described:
     """
     head = _head(entry)
     kind = kind_of(read_head(entry, 1024), entry.name)
-    reader = {"nifti": _nifti, "nrrd": _nrrd, "metaimage": _metaimage}[kind]
+    reader = {"nifti": _nifti, "nrrd": _nrrd, "metaimage": _metaimage}.get(kind)
+    if reader is None:  # a label map is named by the user, so its kind was not looked at before
+        raise InputError(f"{entry.name}: cannot be read as an image; expected NIfTI, NRRD or MetaImage")
     try:
         found = reader(entry, head)
     except (struct.error, ValueError, LookupError, OverflowError, StopIteration) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{entry.name}: the {kind} header is damaged ({error}); not read. Copy it again") from None
-    if len(found.shape) not in (3, 4) or min(found.shape) < 1:
+    if len(found.shape) not in (3, 4):
         shown = " × ".join(str(n) for n in found.shape[::-1])
         raise InputError(f"{entry.name}: holds {shown} values: expected a volume of 3 dimensions. Export one volume")
     return found
@@ -65,53 +71,32 @@ def _head(entry: Entry, size: int = 64 << 10) -> bytes:
     return raw
 
 
+def _bytes(shape: tuple[int, ...] | list[int], width: int) -> int:
+    need = width
+    for n in shape:
+        need *= int(n)
+    return need
+
+
 def _fits(entry: Entry, need: int, start: int, packed: bool) -> None:
     """Refuse a file that is cut short, or whose header claims more than it can hold."""
-    have = entry.size * MAX_GROWTH if packed else entry.size - start
-    if have < need:
+    have = max(0, entry.size - start)
+    if have * (MAX_GROWTH if packed else 1) < need:
         raise InputError(
-            f"{entry.name}: cut short: {entry.size} bytes, but its header claims {need} bytes of values; not read. "
-            "Copy it again from its source"
+            f"{entry.name}: cut short: {have} bytes of values, but its header claims {need}; not read. Copy it again from "
+            "its source"
         )
 
 
 def _nifti(entry: Entry, head: bytes) -> Described:
-    little = struct.unpack("<i", head[:4])[0] in (348, 540)
-    order = "<" if little else ">"
-    if struct.unpack(order + "i", head[:4])[0] == 540:
-        raise InputError(f"{entry.name}: NIfTI-2 is not read here; save it as NIfTI-1 (nibabel does it)")
-    if struct.unpack(order + "i", head[:4])[0] != 348:
-        raise ValueError("no NIfTI header")
-    dim = struct.unpack(order + "8h", head[40:56])
-    if not 1 <= dim[0] <= 7 or any(n < 1 for n in dim[1 : dim[0] + 1]):
-        raise ValueError(f"dim is {list(dim)}")
-    (datatype,) = struct.unpack(order + "h", head[70:72])
-    pixdim = struct.unpack(order + "8f", head[76:108])
-    offset = int(struct.unpack(order + "f", head[108:112])[0])
-    qform, sform = struct.unpack(order + "2h", head[252:256])
-    if datatype in (128, 2304):
-        raise InputError(f"{entry.name}: a color image; not read. Export one gray channel")
-    if datatype not in NIFTI_TYPES:
-        raise InputError(f"{entry.name}: datatype {datatype} is not a plain number; not read. Save it as float32")
-    if head[344:348] == b"ni1\0":
-        raise InputError(f"{entry.name}: a NIfTI pair (.hdr with .img); not read. Save it as one .nii file")
-    shape = list(dim[1 : dim[0] + 1])
-    while len(shape) > 3 and shape[-1] == 1:
-        shape.pop()
-    shape += [1] * (3 - len(shape))
-    need = int(np.prod(shape, dtype=float)) * NIFTI_TYPES[datatype]
-    _fits(entry, need, offset, entry.name.lower().endswith(".gz"))
-    found = Described(entry, "nifti", tuple(shape[::-1]), need)
-    steps = pixdim[1:4]
-    if not all(np.isfinite(v) and v > 0 for v in steps):
-        raise InputError(f"{entry.name}: voxel size {steps} mm (pixdim) is not positive; not read. Repair the header")
-    if qform <= 0 and sform <= 0:
-        text = (
-            f"{entry.name}: neither qform nor sform code is set, so the file does not say where the scan lies, nor which "
-            "side is left; it was read with the voxel sizes alone. Convert the DICOM again, or accept \"geometry\""
-        )
-        found.issues.append(Issue("geometry", text, blocks=True))
-    return found
+    header = nifti.read_header(entry, head)
+    need = _bytes(header.shape, header.dtype.itemsize)
+    packed = entry.name.lower().endswith(".gz")
+    _fits(entry, need, 0 if packed else header.offset, packed)
+    return Described(entry, "nifti", header.shape[::-1], need, list(header.issues), header)
+
+
+# ---------------------------------------------------------------------------------------------------- NRRD, MetaImage
 
 
 def _fields(text: str, mark: str) -> dict[str, str]:
@@ -124,29 +109,32 @@ def _fields(text: str, mark: str) -> dict[str, str]:
 
 
 def _nrrd(entry: Entry, head: bytes) -> Described:
-    text, _, _ = head.partition(b"\n\n")
-    fields = _fields(text.replace(b"\r\n", b"\n").decode("latin-1"), ":")
+    text, _, _ = head.replace(b"\r\n", b"\n").partition(b"\n\n")
+    fields = _fields(text.decode("latin-1"), ":")
     if "data file" in fields or "datafile" in fields:
         raise InputError(f"{entry.name}: its values lie in another file; not read. Save it as one .nrrd file")
     sizes = [int(n) for n in fields["sizes"].split()]
     if len(sizes) != int(fields["dimension"]) or any(n < 1 for n in sizes):
         raise ValueError(f"sizes {sizes}")
-    kinds = fields.get("kinds", "").split()
-    if any("color" in k or "vector" in k or "matrix" in k or k == "list" for k in kinds) or len(sizes) > 4:
-        raise InputError(f"{entry.name}: several values a voxel ({fields.get('kinds')}); not read. Export one gray channel")
-    width = _nrrd_width(fields["type"])
+    kinds = fields.get("kinds", "").lower().split()
+    if any(k not in ("domain", "space", "time", "none", "???") for k in kinds):
+        raise InputError(f"{entry.name}: several values a voxel (kinds: {' '.join(kinds)}); not read. Export one channel")
     encoding = fields.get("encoding", "raw").lower()
     if encoding not in ("raw", "gzip", "gz"):
-        raise InputError(f"{entry.name}: encoding {encoding!r} is not read here; save it raw or packed with gzip")
-    need = int(np.prod(sizes, dtype=float)) * width
+        raise InputError(f"{entry.name}: encoding {encoding[:20]!r} is not read here; save it raw or packed with gzip")
+    need = _bytes(sizes, _nrrd_width(fields["type"]))
     _fits(entry, need, len(text), encoding != "raw")
     found = Described(entry, "nrrd", tuple(sizes[::-1]), need)
-    if "space directions" not in fields or not ({"space", "space dimension"} & set(fields)):
-        issue = f"{entry.name}: no space and space directions, so the file does not say where the scan lies; it was read "
-        found.issues.append(Issue("geometry", issue + 'as it is. Export it again, or accept "geometry"', blocks=True))
     if "space directions" not in fields and "spacings" not in fields:
         raise InputError(f"{entry.name}: neither space directions nor spacings: the voxel size is unknown; not read")
+    if "space directions" not in fields or fields.get("space", "").lower() not in SPACES:
+        found.issues.append(_nowhere(entry, "no space directions in a named space (such as left-posterior-superior)"))
     return found
+
+
+def _nowhere(entry: Entry, why: str) -> Issue:
+    text = f"{entry.name}: {why}, so the file does not say where the scan lies; it was read as it is. Export it again"
+    return Issue("geometry", f'{text}, or accept "geometry"', blocks=True)
 
 
 def _nrrd_width(kind: str) -> int:
@@ -156,15 +144,14 @@ def _nrrd_width(kind: str) -> int:
             return width
     if "int" in kind or "float" in kind:
         return 4
-    raise ValueError(f"type {kind!r}")
+    raise ValueError(f"type {kind[:20]!r}")
 
 
 def _metaimage(entry: Entry, head: bytes) -> Described:
-    text = re.split(rb"(?<=ElementDataFile)\s*=\s*\S+", head)[0].decode("latin-1")
-    where = re.search(rb"ElementDataFile\s*=\s*(\S+)", head)
-    fields = _fields(text, "=")
+    where = re.search(rb"ElementDataFile\s*=\s*(\S+)[ \t]*\r?\n", head)
     if where is None or where.group(1) != b"LOCAL":
         raise InputError(f"{entry.name}: its values lie in another file; not read. Save it as one .mha file")
+    fields = _fields(head[: where.start()].decode("latin-1"), "=")
     sizes = [int(n) for n in fields["dimsize"].split()]
     if len(sizes) != int(fields["ndims"]) or any(n < 1 for n in sizes):
         raise ValueError(f"DimSize {sizes}")
@@ -172,71 +159,91 @@ def _metaimage(entry: Entry, head: bytes) -> Described:
         raise InputError(f"{entry.name}: several values a voxel; not read. Export one gray channel")
     widths = {"CHAR": 1, "SHORT": 2, "LONG": 8, "DOUBLE": 8, "INT": 4, "FLOAT": 4}
     kind = fields["elementtype"].upper()
-    width = next(w for name, w in widths.items() if name in kind)
-    need = int(np.prod(sizes, dtype=float)) * width
-    _fits(entry, need, where.end(), fields.get("compresseddata", "").lower() == "true")
+    need = _bytes(sizes, next(w for name, w in widths.items() if name in kind))
+    packed = fields.get("compresseddata", "").lower() == "true"
+    _fits(entry, need, where.end(), packed)
+    if packed:
+        _fits(entry, int(fields.get("compresseddatasize", "0")), where.end(), False)
     found = Described(entry, "metaimage", tuple(sizes[::-1]), need)
     if not ({"elementspacing", "elementsize"} & set(fields)):
         raise InputError(f"{entry.name}: no ElementSpacing: the voxel size is unknown; not read. Export it again")
+    if "transformmatrix" not in fields or not ({"offset", "position", "origin"} & set(fields)):
+        found.issues.append(_nowhere(entry, "no TransformMatrix and Offset"))
     return found
 
 
-def load(described: Described, name: str, time: int | None = None) -> Volume:
+# ---------------------------------------------------------------------------------------------------- values
+
+
+def load(described: Described, name: str, time: int = 0) -> Volume:
     """Give the volume of a file that `describe` found in order.
 
     Raises
     ------
     InputError
-        Where SimpleITK cannot read it, or holds more than one value a voxel.
+        Where it cannot be read, does not fit into memory, or holds more than one value a voxel.
     """
+    entry, free = described.entry, available()
+    if free is not None and 2.0 * described.bytes_needed > LIMIT * free:
+        raise InputError(
+            f"{entry.name}: needs about {2 * described.bytes_needed / GIB:.1f} GB of memory, and {free / GIB:.1f} GB are "
+            "free; not read. Close other programs"
+        )
+    if described.kind == "nifti":
+        return nifti.load(entry, described.header, name, time)
     import SimpleITK as sitk
 
-    entry = described.entry
-    _check_packed(described)
     try:
-        image = sitk.ReadImage(str(entry.path))
+        with _silent():
+            image = sitk.ReadImage(str(entry.path))
     except RuntimeError as error:
         raise InputError(f"{entry.name}: not read ({_reason(str(error))}). Export or copy it again") from None
     if image.GetDimension() == 4:
-        image = image[:, :, :, time or 0]
-    if image.GetDimension() == 2:
-        image = sitk.JoinSeries(image)
-    if image.GetNumberOfComponentsPerPixel() != 1:
+        image = image[:, :, :, time]
+    if image.GetNumberOfComponentsPerPixel() != 1 or image.GetDimension() != 3:
         raise InputError(f"{entry.name}: {image.GetNumberOfComponentsPerPixel()} values a voxel; not read. Export one")
-    wide = image.GetPixelID() in (sitk.sitkFloat64, sitk.sitkInt32, sitk.sitkUInt32, sitk.sitkInt64, sitk.sitkUInt64)
-    array = sitk.GetArrayFromImage(image)
-    if array.dtype != np.float32:
-        array = array.astype(np.float64 if wide and _needs_double(array) else np.float32)
-    return Volume(array, image.GetSpacing()[::-1], image.GetOrigin(), image.GetDirection(), name=name)
+    _plausible(entry, image.GetSpacing())
+    return Volume(
+        _narrow(sitk.GetArrayFromImage(image)),
+        image.GetSpacing()[::-1],
+        image.GetOrigin(),
+        image.GetDirection(),
+        name=name,
+    )
 
 
-def _needs_double(array: np.ndarray) -> bool:
-    with np.errstate(over="ignore", invalid="ignore"):
-        return not np.array_equal(array.astype(np.float32).astype(array.dtype), array, equal_nan=array.dtype.kind == "f")
+def _plausible(entry: Entry, sizes: tuple[float, ...]) -> None:
+    if not all(0.002 <= v <= 200 for v in sizes):
+        shown = " × ".join(f"{v:g}" for v in sizes)
+        raise InputError(f"{entry.name}: voxels of {shown} mm are implausible; not read. Look at the unit in the header")
 
 
-def _check_packed(described: Described) -> None:
-    """Inflate a packed NIfTI once without keeping it: SimpleITK does not notice a stream that ends early."""
-    entry = described.entry
-    if not entry.name.lower().endswith(".gz"):
-        return
-    have = 0
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Hold back ITK's warnings on standard error: what matters is checked here and told with the file's name."""
+    import SimpleITK as sitk
+
+    before = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
-        with gzip.open(entry.path) as file:
-            while chunk := file.read(1 << 20):
-                have += len(chunk)
-    except (OSError, EOFError, zlib.error):
-        raise InputError(
-            f"{entry.name}: cut short or damaged after {have} of {described.bytes_needed} bytes of values; not read. "
-            "Copy it again from its source"
-        ) from None
-    if have < described.bytes_needed:
-        raise InputError(f"{entry.name}: cut short: {have} of {described.bytes_needed} bytes of values; not read")
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(before)
+
+
+def _narrow(array: np.ndarray) -> np.ndarray:
+    """The values as float32, as float64 where float32 would lose something."""
+    if array.dtype == np.float32:
+        return array
+    with np.errstate(over="ignore", invalid="ignore"):
+        narrow = array.astype(np.float32)
+        exact = array.dtype.itemsize <= 2 or np.array_equal(narrow.astype(np.float64), array, equal_nan=True)
+    return narrow if exact else array.astype(np.float64)
 
 
 def _reason(error: str) -> str:
     """The telling line of a long message of ITK."""
     lines = [line.strip() for line in error.splitlines() if line.strip()]
     if "orthonormal" in error:
-        return "its axes are not at right angles, so the scan is sheared"
+        return "its axes are not at right angles: a sheared scan"
     return lines[-1][:160].rpartition("): ")[2] if lines else "no reason given"

@@ -61,7 +61,35 @@ def split(frames: list[Frame]) -> list[Group]:
             group.siblings = sum(1 for g in found if g.frames)
             group.orientations = _orientations(found)
         groups += found
+    _tell_strays(groups)
     return groups
+
+
+def _tell_strays(groups: list[Group]) -> None:
+    """Tell a stack of files that state another series, and yet look like its missing slices."""
+    few = [g for g in groups if g.kind in ("single", "unreadable") and len(g.frames) + len(g.bad) <= 2]
+    for main in groups:
+        if main.kind != "stack" or len(main.frames) < 3:
+            continue
+        odd = [g for g in few if _same_hand(g.first, main.first) and (not g.frames or _fills_holes(g, main))]
+        names = sorted({f.label for g in odd for f in [*g.frames, *(b[0] for b in g.bad)]})
+        if names:
+            text = (
+                f"{named(names, len(names) + len(main.frames))}: damaged, or under another Series Instance UID "
+                "(0020,000E); left out, though it seems to belong to this series. Copy it again, or accept \"damaged\""
+            )
+            main.issues.append(Issue("damaged", text, blocks=True))
+
+
+def _same_hand(odd: Frame, usual: Frame) -> bool:
+    """Whether two files of different series look like the same one: most of what can be read of them agrees."""
+    a, b = odd.source, usual.source
+    if a.series == b.series and a.patient == b.patient:
+        return False
+    pairs = [(getattr(a, key), getattr(b, key)) for key in ("study", "patient", "number", "description", "modality")]
+    known = [(v, w) for v, w in pairs if v not in (None, "", ("", ""))]
+    agree = sum(v == w for v, w in known)
+    return agree >= 3 or (not odd.position and agree == len(known))
 
 
 def _orientations(groups: list[Group]) -> int:
@@ -240,7 +268,7 @@ def _absorb_strays(groups: list[Group]) -> list[Group]:
 def _fills_holes(few: Group, main: Group) -> bool:
     """Whether frames lie on the grid of a stack, in it or next to its ends, at places that are free."""
     a, b = few.first, main.first
-    if (a.rows, a.columns) != (b.rows, b.columns) or a.source.frame_of_reference != b.source.frame_of_reference:
+    if (a.rows, a.columns) != (b.rows, b.columns):
         return False
     if len(set(geometry.cluster_axes([a, b]))) > 1 or not np.allclose(a.spacing, b.spacing, rtol=1e-3):
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ LOSSY = {
     "1.2.840.10008.1.2.4.203",  # high-throughput JPEG 2000
 }
 DICOMDIR = "1.2.840.10008.1.3.10"
+UID_FORM = re.compile(r"[0-2](\.(0|[1-9][0-9]*)){3,}")
+UNKNOWN = "unknown kind of object"
 STORAGE = "1.2.840.10008.5.1.4.1.1."
 # What shares folders, even series, with images and is none.
 NOT_IMAGES = ("88.", "11.", "104.", "66", "4.2", "481.2", "481.3", "481.5", "481.8", "9.", "67", "68.", "79.", "200.")
@@ -53,14 +56,14 @@ def read_source(entry: Entry, opened: Opened) -> Source:
     if sop_class == DICOMDIR or entry.name.rpartition("/")[2].upper() == "DICOMDIR":
         raise Skip("a DICOMDIR, whose references are not followed")
     if not sop_class and tags.get(ds, 0x00280010) is None and opened.pixel_kind is None:
-        if len(ds) < 3:
-            raise Damaged("no DICOM data set in it")
-        raise Skip("a DICOM file without an image")
+        raise Damaged("no image in it, and no SOP Class UID (0008,0016) that says what else it is")
     rest = sop_class.removeprefix(STORAGE)
     if rest != sop_class and rest.startswith(NOT_IMAGES):
         raise Skip(f"{_class_name(sop_class)}: no image to segment")
     if opened.pixel_kind is None and not text(ds, 0x0020000E):
         raise Damaged("the header is cut short, or holds no image")
+    if opened.pixel_kind is None and rest not in IMAGES and not _may_exist(sop_class):
+        raise Damaged(f"no image in it, and its SOP Class UID (0008,0016) {clean(sop_class)!r} does not exist")
     if opened.pixel_kind is None and not opened.cut and rest not in IMAGES:
         raise Skip(f"{_class_name(sop_class)}: a header without pixels (no Pixel Data (7FE0,0010))")
     source = Source(
@@ -88,11 +91,16 @@ def read_source(entry: Entry, opened: Opened) -> Source:
     return source
 
 
+def _may_exist(uid: str) -> bool:
+    """Whether a SOP class is known, or well formed and of a vendor's own."""
+    return _class_name(uid) != UNKNOWN or bool(UID_FORM.fullmatch(uid) and not uid.startswith("1.2.840.10008."))
+
+
 def _class_name(uid: str) -> str:
     from pydicom.uid import UID
 
     name = UID(uid, validation_mode=0).name if uid else ""
-    return clean(name.replace(" Storage", "")) if name and name != uid else "unknown kind of object"
+    return clean(name.replace(" Storage", "")) if name and name != uid else UNKNOWN
 
 
 def _decoded(ds: Dataset, tag: int) -> str:

@@ -18,9 +18,6 @@ from .records import Frame
 
 JUNK = {".ds_store", "thumbs.db", "desktop.ini"}
 REASONS = {
-    "nifti": "a NIfTI file: open it by its own name",
-    "nrrd": "an NRRD file: open it by its own name",
-    "metaimage": "a MetaImage file: open it by its own name",
     "zip": "an archive: open it by its own name",
     "other": "not a medical image",
 }
@@ -70,9 +67,8 @@ def scanned(path: str | os.PathLike) -> Iterator[Scan]:
             if entry.size and files.kind_of(files.read_head(entry, 512), place.name) == "zip":
                 entries = stack.enter_context(unpacked(place))
                 scan.archive = place
-        single = not place.is_dir() and scan.archive is None
         with quiet():
-            _look(scan, entries, single)
+            _look(scan, entries)
         yield scan
 
 
@@ -96,7 +92,7 @@ def quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _look(scan: Scan, entries: list[Entry], single: bool) -> None:
+def _look(scan: Scan, entries: list[Entry]) -> None:
     found: list[Frame] = []
     scan.total = len(entries) + len(scan.skipped)
     for entry in entries:
@@ -107,8 +103,11 @@ def _look(scan: Scan, entries: list[Entry], single: bool) -> None:
             head = files.read_head(entry)
             kind = files.kind_of(head, entry.name)
             if kind in ("dicom", "maybe dicom"):
-                found += read_file(entry, head, sure=kind == "dicom")
-            elif kind in ("nifti", "nrrd", "metaimage") and (single or _is_volume(kind, entry)):
+                named_so = files.kind_of(b"", entry.name) == "broken dicom"
+                found += read_file(entry, head, sure=kind == "dicom" or named_so)
+            elif kind == "broken dicom":
+                scan.damaged.append((entry.name, "its beginning is damaged, or it is no DICOM file in spite of its name"))
+            elif kind in ("nifti", "nrrd", "metaimage"):
                 scan.volumes.append(entry)
             else:
                 scan.skipped.append((entry.name, _reason(entry, kind)))
@@ -117,10 +116,6 @@ def _look(scan: Scan, entries: list[Entry], single: bool) -> None:
         except Damaged as reason:
             scan.damaged.append((entry.name, str(reason)))
     scan.groups = split(found)
-
-
-def _is_volume(kind: str, entry: Entry) -> bool:
-    return True
 
 
 def _reason(entry: Entry, kind: str) -> str:
