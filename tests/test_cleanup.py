@@ -138,6 +138,9 @@ def test_rim_of_cortex_is_added_and_nothing_else():
     core, bone = FAR <= 8, FAR <= 10
     image = np.where(core, 0.9, np.where(bone, 0.1, 0.5))
     assert np.array_equal(shell(image, core, thickness=4), bone)
+    faint = np.where(image == 0.1, 0.3, image)
+    assert np.array_equal(shell(faint, core, thickness=4, upper=0.3), bone)
+    assert np.array_equal(shell(faint, core, thickness=4, upper=0.29), core)
 
 
 @pytest.mark.parametrize("thickness", [0, 0.7, 1.3, 2.5])

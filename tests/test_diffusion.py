@@ -69,6 +69,13 @@ def test_depends_on_contrast_alone_not_on_the_unit_of_gray_values(rng, curvature
 
 
 @BOTH
+def test_everything_twice_as_large_looks_the_same(rng, curvature):
+    image = rng.normal(size=(4, 12, 12)).astype(np.float32)
+    small = diffuse(image, (1.5, 0.4, 0.55), 0.5, 1.0, curvature)
+    assert diffuse(image, (3, 0.8, 1.1), 1.0, 1.0, curvature) == pytest.approx(small, abs=1e-4)
+
+
+@BOTH
 @pytest.mark.parametrize("spacing", [(4, 0.5, 0.5), (0.2, 0.2, 0.2), (10, 10, 10)], ids=str)
 def test_noise_never_grows(rng, curvature, spacing):
     image = rng.normal(size=(4, 12, 12)).astype(np.float32)

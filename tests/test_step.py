@@ -226,7 +226,7 @@ def test_code_names_optional_arrays():
 
 @pytest.mark.parametrize(
     ("wrong", "hint"),
-    [("gausian", "'gaussian'"), ("water_shed", "'watershed'"), ("ISLANDS", None), ("", None), (7, None), (None, None)],
+    [("gausian", "'gaussian'"), ("water_shed", "'watershed'"), ("ISLANDS", None), ("", None), (7, None), (None, None), ([], None)],
 )
 def test_unknown_step_names_the_nearest(wrong, hint):
     with pytest.raises(InputError, match="unknown step") as caught:
@@ -258,15 +258,20 @@ def test_arrays_are_counted():
 
 
 def test_a_step_never_hands_its_own_input_back():
-    same = Step(_unchanged, "volume", 4)
+    same, turned = Step(_unchanged, "volume", 4), Step(_turned, "volume", 4)
     assert not np.may_share_memory(same(IMAGE), IMAGE)
-    assert same(IMAGE[:, ::-1]).flags.c_contiguous
+    assert same(IMAGE[:, ::-1]).flags.c_contiguous and turned(IMAGE).flags.c_contiguous
     assert same(IMAGE, spacing=(1, 1, 1)).tolist() == IMAGE.tolist()  # a step without lengths ignores the spacing
 
 
 def _unchanged(image: Image) -> Image:
     """Change nothing."""
     return image
+
+
+def _turned(image: Image) -> Image:
+    """Give a view of a new array."""
+    return (image + 1)[:, ::-1]
 
 
 def test_bad_definitions_are_refused():
