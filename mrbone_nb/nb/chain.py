@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..recipe import on_grid, run_call
-from ..step import Call, find_step
+from ..step import SLOTS, Call, find_step
 from ..volume import Volume
 
 State = Mapping[str, np.ndarray]
@@ -61,12 +61,12 @@ class Start:
 
 
 def given_arrays(volume: Volume, before: Sequence[Call], **given: Any) -> dict[str, np.ndarray]:
-    """Check strokes, labels and masks, given with a panel that follows some calls.
+    """Check strokes, labels and the like, given with a panel that follows some calls.
 
     A recipe gets them before its first step, so they must not come after a step that would have used or
     replaced them: the recipe would then make another mask than the panels did.
     """
-    arrays = {name: on_grid(name, value, volume) for name, value in given.items() if value is not None}
+    arrays = {name: _checked(name, value, volume) for name, value in given.items() if value is not None}
     if "mask" in arrays and "labels" in arrays:
         raise InputError("give either labels or mask: they are two forms of one thing")
     for name in arrays:
@@ -76,6 +76,18 @@ def given_arrays(volume: Volume, before: Sequence[Call], **given: Any) -> dict[s
             if same & {*step.inputs, step.output}:
                 raise InputError(f"{name}: give it before {call.step}, which would have used it; tune that step with it")
     return arrays
+
+
+def _checked(name: str, given: Any, volume: Volume) -> np.ndarray:
+    """The array of a slot on the scan's grid."""
+    if SLOTS[name].ndim == 3:
+        return on_grid(name, given, volume)
+    array = np.asarray(given)
+    if array.ndim != 4 or array.shape[1:] != volume.shape:
+        raise InputError(
+            f"{name} of shape {array.shape}: expected (layers, planes, rows, columns) on the scan's {volume.shape}"
+        )
+    return array.astype(SLOTS[name].dtype)
 
 
 def check_flow(calls: Sequence[Call], there: set[str]) -> None:
@@ -182,5 +194,3 @@ class Runner:
 def shown_slot(state: State) -> str:
     """The slot of the mask or the labels in a state, if there is one."""
     return next((name for name in ("labels", "mask") if name in state), "")
-
-

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ..picture import INK, PAPER, View, slice_picture, window_of
@@ -50,9 +49,7 @@ class Frame:
             if array is not None
         }
         scan = self.volume.with_array(one_slice(state["image"], self.view.axis, index - first, self.volume.shape))
-        return slice_picture(
-            scan, plane=self.view.name, index=index, table=self.table, zoom=self.zoom, window=window, **at
-        )
+        return slice_picture(scan, plane=self.view.name, index=index, table=self.table, zoom=self.zoom, window=window, **at)
 
     def window(self, state: State) -> tuple[float, float]:
         """The gray values that become black and white, the same in all slices."""

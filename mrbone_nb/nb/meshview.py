@@ -73,7 +73,8 @@ def _named(what: Any, table: LabelTable, settings: Mapping[str, Any]) -> list[Na
         meshes = [(found[n], surface(what, n, **settings)) for n in numbers]
     elif isinstance(what, Mapping):
         known = {label.title: label for label in table.values()}
-        meshes = [(known.get(name, Label(name, color=default_color(k))), m) for k, (name, m) in enumerate(what.items(), 1)]
+        labels = (known.get(name, Label(name, color=default_color(k))) for k, name in enumerate(what, 1))
+        meshes = list(zip(labels, what.values(), strict=True))
     else:
         several = [what] if isinstance(what, Mesh) else list(what)
         found = table.filled(range(1, len(several) + 1))

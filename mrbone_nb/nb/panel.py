@@ -76,7 +76,7 @@ class Panel:
             if self._quiet:
                 return
             try:
-                self.tuned._changed_by_hand(number, name, value_of(param, change["new"]))
+                self.tuned._put(number, {name: value_of(param, change["new"])})
             except InputError as error:
                 self._say(error)
                 return
@@ -101,7 +101,7 @@ class Panel:
 
     def show_outdated(self) -> None:
         """Say that a step before has changed."""
-        self.note.value = _line("a panel before this one has changed: the picture is of before; move anything here to renew it")
+        self.note.value = _line("a panel before this one has changed: move anything here to renew the picture")
 
     def _refresh(self) -> None:
         """Draw anew soon, once for all moves until then; at once where no event loop runs."""

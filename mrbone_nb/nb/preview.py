@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from ..errors import InputError
 from ..step import Call, find_step
 from .chain import Runner, Slab, State
 from .drawing import Frame, side_by_side, with_bone_probability
@@ -33,7 +34,9 @@ class Preview:
     def __init__(self, runner: Runner, frame: Frame, index: int | None) -> None:
         self.runner, self.frame, self.axis = runner, frame, frame.view.axis
         self.count = frame.volume.shape[self.axis]
-        self.index = self._fullest() if index is None else int(np.clip(index, -self.count, self.count - 1)) % self.count
+        if index is not None and not -self.count <= index < self.count:
+            raise InputError(f"index={index}: expected 0 to {self.count - 1}, the slices in this plane")
+        self.index = self._fullest() if index is None else int(index) % self.count
         self._kept: tuple[object, Image.Image, State] | None = None  # holds the arrays, so that no id is used again
         self._windows: dict[str, tuple[object, tuple[float, float]]] = {}
 
@@ -60,7 +63,7 @@ class Preview:
             return "computed on the whole scan"
         _, first, last = slab
         there = f"slice {first} alone" if first == last else f"slices {first} to {last} alone"
-        return f"preview, computed on {there}: the whole scan may differ a little"
+        return f"preview, computed on {there}"
 
     def draw(self, calls: Sequence[Call], slab: Slab | None, described: bool = False) -> Image.Image:
         """Compute and draw, before and after; ``described`` writes the calls above."""
@@ -116,5 +119,3 @@ def _described(calls: Sequence[Call]) -> list[str]:
 def _newest(state: State, output: str) -> State:
     """A state without the outlines that a step has not made: a filter shows gray values alone."""
     return {n: a for n, a in state.items() if n not in ("labels", "mask")} if output in ("image", "probability") else state
-
-

@@ -15,7 +15,9 @@ from ..files import write_text
 
 VIEW, STATE = "application/vnd.jupyter.widget-view+json", "application/vnd.jupyter.widget-state+json"
 OWN = ("_esm", "_css", "layout", "comm", "tabbable", "tooltip")  # traits of every widget, not of a view
-OUTSIDE = re.compile(r"<(?:script|link)\b[^>]*(?:src|href)\s*=\s*[\"']?(?:https?:)?//[^>]*>(?:\s*</script\s*>)?", re.IGNORECASE)
+OUTSIDE = re.compile(  # tags that would fetch something
+    r"<(?:script|link)\b[^>]*(?:src|href)\s*=\s*[\"']?(?:https?:)?//[^>]*>(?:\s*</script\s*>)?", re.IGNORECASE
+)
 
 
 def write_html(notebook: Any, path: Path | str, *, overwrite: bool = False) -> Path:

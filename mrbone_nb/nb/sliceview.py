@@ -80,7 +80,8 @@ def look(
         raise InputError("planes: give at least one of axial, coronal, sagittal")
     if scale is not None and not 0.1 <= scale <= 20:
         raise InputError(f"scale={scale}: expected 0.1 to 20 pixels for a mm")
-    maps = {name: on_grid(name, given, volume) for name, given in (("labels", labels), ("seeds", seeds)) if given is not None}
+    given = {"labels": labels, "seeds": seeds}
+    maps = {name: on_grid(name, value, volume) for name, value in given.items() if value is not None}
     return SliceView(volume, maps, table or LabelTable(), names, scale, fill)
 
 
@@ -151,7 +152,8 @@ class SliceView(anywidget.AnyWidget):
 
     def picture(self) -> Image.Image:
         """The still picture: all slices as they were taken, with outlines and strokes."""
-        return contact_sheet(self._volume, plane=self._native, table=self._table, tile=TILE, outline=not self.fill, **self._maps)
+        look = {"plane": self._native, "table": self._table, "tile": TILE, "outline": not self.fill}
+        return contact_sheet(self._volume, **look, **self._maps)
 
     def _repr_mimebundle_(self, **words: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         bundle = super()._repr_mimebundle_(**words)

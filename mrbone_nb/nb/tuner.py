@@ -30,6 +30,8 @@ def tune(
     seeds: Volume | np.ndarray | None = None,
     labels: Volume | np.ndarray | None = None,
     mask: Volume | np.ndarray | None = None,
+    probability: np.ndarray | None = None,
+    channels: np.ndarray | None = None,
     spacing: tuple[float, float, float] | None = None,
     plane: Plane | None = None,
     index: int | None = None,
@@ -50,6 +52,8 @@ def tune(
         The scan, the panel that this one follows, or a bare array (then give ``spacing``).
     seeds, labels, mask
         Strokes (255 is everything else), a label map or a mask to work on, on the scan's grid.
+    probability, channels
+        Layers on the scan's grid, (L, P, M, N), for a step that works on those.
     spacing
         (plane, row, column) in mm, for a bare array only.
     plane, index
@@ -79,13 +83,16 @@ def tune(
     4
     """
     source = _source(volume, spacing)
-    added = given_arrays(source.volume, source.calls_so_far(), seeds=seeds, labels=labels, mask=mask)
+    given = {"seeds": seeds, "labels": labels, "mask": mask, "probability": probability, "channels": channels}
+    added = given_arrays(source.volume, source.calls_so_far(), **given)
     if isinstance(source, Start):
         source, added = Start(source.volume, added), {}
     look = {"plane": plane, "index": index, "table": table}
     if isinstance(source, Tuned):
         look = {name: source.look[name] if value is None else value for name, value in look.items()}
-    return Tuned(_calls(step, preset), source, added, look)
+    tuned = Tuned(_calls(step, preset), source, added, look)
+    tuned.preview  # noqa: B018  (a wrong plane or index is said now, not when it is shown)
+    return tuned
 
 
 def _source(volume: Volume | Tuned | np.ndarray, spacing: tuple[float, float, float] | None) -> Source:
@@ -110,7 +117,9 @@ def _calls(step: Steps, preset: dict[str, Any]) -> tuple[Call, ...]:
     if not steps:
         raise InputError("no step: give a name, or a list with at least one")
     if several and preset:
-        raise InputError(f"{', '.join(preset)}: for a list, give values with the calls: mb.Call('gaussian', {{'sigma': 1.0}})")
+        raise InputError(
+            f"{', '.join(preset)}: for a list, give values with the calls: mb.Call('gaussian', {{'sigma': 1.0}})"
+        )
     return tuple(
         Call(s.step, {**s.params, **preset}) if isinstance(s, Call) else Call(s.name if isinstance(s, Step) else s, preset)
         for s in steps
@@ -161,12 +170,9 @@ class Tuned:
         if isinstance(step, str) and step not in names:
             raise InputError(f"{step}: not in this panel; it has {', '.join(names)}")
         number = names.index(step) if isinstance(step, str) else range(len(names))[step]
-        call = self._calls[number]
-        new = Call(call.step, {**call.params, **values})
-        self._calls = (*self._calls[:number], new, *self._calls[number + 1 :])
+        self._put(number, values)
         if self._panel is not None:
             self._panel.show_values()
-        self._tell_followers()
         return self
 
     def result(self) -> Volume | np.ndarray:
@@ -184,6 +190,11 @@ class Tuned:
         Gives what `save` takes, on the scan with the strokes or labels that the panels were given.
         """
         given = self.given()
+        for slot in ("probability", "channels"):
+            if slot in given:
+                raise InputError(
+                    f"{slot} was given by hand, but a recipe begins with the scan: tune what makes it too"
+                )
         if "mask" in given:
             given["labels"] = given.pop("mask").astype(np.uint8)
         words = {slot: self.volume.with_array(array) for slot, array in given.items()}
@@ -219,6 +230,13 @@ class Tuned:
     def _last(self) -> Step:
         return find_step(self.call.step)
 
+    def _put(self, number: int, values: dict[str, Any]) -> None:
+        """Take over new values of one call."""
+        call = self._calls[number]
+        new = Call(call.step, {**call.params, **values})
+        self._calls = (*self._calls[:number], new, *self._calls[number + 1 :])
+        self._tell_followers()
+
     def _tell_followers(self) -> None:
         """Say in the panels that follow that what they start from has changed."""
         for follower in self._followers:
@@ -245,13 +263,6 @@ class Tuned:
             self._panel = Panel(self)
         return self._panel
 
-    def _changed_by_hand(self, number: int, name: str, value: Any) -> None:
-        """Take over what a control says."""
-        call = self._calls[number]
-        new = Call(call.step, {**call.params, name: value})
-        self._calls = (*self._calls[:number], new, *self._calls[number + 1 :])
-        self._tell_followers()
-
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The widget where it can be shown, a picture elsewhere, and the code as text."""
         bundle = dict(self.panel.widget._repr_mimebundle_() or {})
@@ -261,4 +272,3 @@ class Tuned:
 
     def __repr__(self) -> str:
         return self.code
-
