@@ -74,7 +74,7 @@ def write_atomic(
     part = part_of(path)
     _refuse_taken(path, overwrite)
     try:
-        part.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)  # never write through a link that lies there
         write(part)
         _flush(part)
         if check is not None:

@@ -46,7 +46,7 @@ def test_place_and_labels_survive(tmp_path, suffix, labels):
     read, table = read_labels(path)
     assert read.array.dtype == np.uint8 and np.array_equal(read.array, labels.array)
     assert np.abs(read.corners() - labels.corners()).max() < 1e-3
-    assert dict(table) == dict(TABLE.filled({1, 7}))
+    assert dict(table) == dict(TABLE.filled(set(np.unique(labels.array)) - {0}))
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
@@ -205,17 +205,26 @@ def test_a_missing_folder_is_named(tmp_path):
         written(tmp_path / "no", ".nii.gz")
 
 
+def moved(image):
+    image.SetOrigin([v + 0.01 for v in image.GetOrigin()])
+
+
+def changed(image):
+    image[1, 2, 3] = 1 - image[1, 2, 3]
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_what_reads_back_different_is_not_kept(tmp_path, suffix, monkeypatch):
+@pytest.mark.parametrize("spoil, told", [(moved, "do not lie where they were"), (changed, "are not what was written")])
+def test_what_reads_back_different_is_not_kept(tmp_path, suffix, spoil, told, monkeypatch):
     read = sitk.ReadImage
 
-    def moved(path, *more):
+    def spoiled(path, *more):
         image = read(path, *more)
-        image.SetOrigin([v + 0.01 for v in image.GetOrigin()])
+        spoil(image)
         return image
 
-    monkeypatch.setattr(sitk, "ReadImage", moved)
-    with pytest.raises(InputError, match="do not lie where they were"):
+    monkeypatch.setattr(sitk, "ReadImage", spoiled)
+    with pytest.raises(InputError, match=told):
         written(tmp_path, suffix)
     assert not [p for p in tmp_path.iterdir() if p.suffix != ".json"]
 

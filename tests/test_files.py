@@ -77,6 +77,24 @@ def test_a_leftover_of_a_killed_run_is_no_hindrance(tmp_path):
     assert contents(tmp_path) == {"a.txt": "whole"}
 
 
+def test_a_link_left_aside_is_not_followed(tmp_path):
+    (tmp_path / "other.txt").write_text("precious")
+    try:
+        part_of(tmp_path / "a.txt").symlink_to(tmp_path / "other.txt")
+    except OSError:
+        pytest.skip("this system makes no links here")
+    write_text(tmp_path / "a.txt", "mine")
+    assert contents(tmp_path) == {"a.txt": "mine", "other.txt": "precious"}
+
+
+def test_the_content_is_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
+    order, fsync, replace = [], os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: (order.append("fsync"), fsync(handle)))
+    monkeypatch.setattr(os, "replace", lambda a, b: (order.append("replace"), replace(a, b)))
+    write_text(tmp_path / "a.txt", "x")
+    assert order[:2] == ["fsync", "replace"]
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, InputError, OSError, RuntimeError, MemoryError])
 def test_a_failing_writer_leaves_the_old_file_and_nothing_aside(tmp_path, error):
     (tmp_path / "a.txt").write_text("old")

@@ -173,6 +173,15 @@ def test_a_bone_cut_by_the_scan_is_closed_by_a_flat_face():
     assert cut.sum() > 100, "a face, not an edge"
 
 
+def test_the_cut_of_a_shaft_is_as_wide_as_the_shaft():
+    scan = Volume(np.repeat(ball(12, (1, 50, 50), THICK), 6, axis=0), THICK)
+    mesh = surface(scan)
+    sound(mesh, scan)
+    cut = mesh.vertices[np.abs(mesh.vertices[:, 2] + 2) < 0.1]
+    wide = np.hypot(*(cut[:, :2] - 24.5 * 0.6).T).max()
+    assert wide == pytest.approx(12, abs=0.4), "not rounded off: the bone goes on"
+
+
 def test_a_mask_that_fills_the_scan_is_a_block():
     scan = Volume(np.ones((4, 12, 16), bool), SPACING)
     mesh = surface(scan)
