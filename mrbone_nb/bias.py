@@ -6,31 +6,17 @@ from typing import Annotated
 
 import numpy as np
 
+from .grids import pool, unpool
 from .step import Image, Range, Spacing, step
 
 
 def _shrink(image: np.ndarray, spacing: Spacing, voxels: int) -> tuple[np.ndarray, tuple[int, ...]]:
     """Block means on a grid of about so many voxels, cubic in mm as far as the slices allow."""
-    from skimage.measure import block_reduce
-
     edge = (image.size * np.prod(spacing) / voxels) ** (1 / 3)
     factors = tuple(
         int(np.clip(round(edge / s), 1, max(1, n // 4))) for s, n in zip(spacing, image.shape, strict=True)
     )
-    whole = tuple(n - n % f for n, f in zip(image.shape, factors, strict=True))
-    trimmed = image[tuple(slice(n) for n in whole)]
-    return block_reduce(trimmed, factors, np.mean).astype(np.float32), factors
-
-
-def _enlarge(field: np.ndarray, factors: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
-    """Linear interpolation of block values back to the full grid, constant beyond the last centers."""
-    for axis, (factor, n) in enumerate(zip(factors, shape, strict=True)):
-        at = np.clip((np.arange(n) + 0.5) / factor - 0.5, 0, field.shape[axis] - 1)
-        low = np.minimum(at.astype(int), max(field.shape[axis] - 2, 0))
-        weight = (at - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
-        first = np.take(field, low, axis)
-        field = first + weight * (np.take(field, np.minimum(low + 1, field.shape[axis] - 1), axis) - first)
-    return field
+    return pool(image, factors, "mean"), factors
 
 
 def _foreground(small: np.ndarray) -> np.ndarray:
@@ -44,8 +30,8 @@ def _foreground(small: np.ndarray) -> np.ndarray:
 
 def _flatten(image: np.ndarray, log_field: np.ndarray, factors: tuple[int, ...], inside: np.ndarray) -> np.ndarray:
     """Divide by the field, scaled so that the tissue keeps its mean intensity."""
-    log_field = log_field - log_field[inside].mean()
-    return image * np.exp(-_enlarge(log_field.astype(np.float32), factors, image.shape))
+    gain = np.exp(log_field[inside].mean() - log_field).astype(np.float32)
+    return image * unpool(gain[None], factors, image.shape)[0]
 
 
 @step(preview="volume", bytes_per_voxel=17)

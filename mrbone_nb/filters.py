@@ -70,8 +70,9 @@ def normalize(
         low, high = float(image.min()), float(image.max())
     if high <= low:
         return np.zeros_like(image)
-    out = np.maximum((image - np.float32(low)) * np.float32(1 / (high - low)), 0)
-    return np.minimum(out, 1) if clip else out
+    out = image - np.float32(low)
+    out *= np.float32(1 / (high - low))
+    return np.clip(out, 0, 1 if clip else None, out=out)
 
 
 @step(preview="volume", bytes_per_voxel=6)
