@@ -30,6 +30,7 @@ _LATER = {
     "save": "outputs",
     "slice_picture": "picture",
     "contact_sheet": "picture",
+    "enter_project": "nb",
     "look": "nb",
     "tune": "nb",
     "view3d": "nb",

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -258,3 +259,23 @@ def test_text_cannot_leave_its_place_in_a_page(tmp_path):
     table = LabelTable({1: Label("</script><script>alert(1)</script>"), 2: Label("b")})
     page = mb.write_html(executed(mb.look(VOLUME, LABELS, table=table)), tmp_path / "p.html").read_text(encoding="utf-8")
     assert "<script>alert(1)" not in page
+
+
+# --- where a notebook works ---------------------------------------------------------------------------
+
+
+def test_a_notebook_finds_the_project(tmp_path, monkeypatch):
+    (tmp_path / "data_samples").mkdir()
+    (tmp_path / "data_samples" / "SHA256SUMS").touch()
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    mb.enter_project()
+    assert Path.cwd() == tmp_path
+    mb.enter_project()
+    assert Path.cwd() == tmp_path
+
+
+def test_outside_a_project_a_notebook_stays_where_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mb.enter_project()
+    assert Path.cwd() == tmp_path

@@ -192,9 +192,7 @@ class Tuned:
         given = self.given()
         for slot in ("probability", "channels"):
             if slot in given:
-                raise InputError(
-                    f"{slot} was given by hand, but a recipe begins with the scan: tune what makes it too"
-                )
+                raise InputError(f"{slot} was given by hand, but a recipe begins with the scan: tune what makes it too")
         if "mask" in given:
             given["labels"] = given.pop("mask").astype(np.uint8)
         words = {slot: self.volume.with_array(array) for slot, array in given.items()}
