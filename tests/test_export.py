@@ -49,6 +49,14 @@ def test_place_and_labels_survive(tmp_path, suffix, labels):
     assert dict(table) == dict(TABLE.filled(set(np.unique(labels.array)) - {0}))
 
 
+def limit_of_qform(labels):
+    """How far a qform may be off in mm: its quaternion leaves out one part, which is lost near half a turn."""
+    turn = np.reshape(labels.direction, (3, 3)) * [[-1], [-1], [1]]
+    turn = turn * [1, 1, np.sign(np.linalg.det(turn))]
+    left_out = np.abs(Rotation.from_matrix(turn).as_quat()[3])
+    return 1.3e-3 * np.ptp(labels.corners(), axis=0).sum() if left_out < 0.03 else 0
+
+
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(labels=placed())
@@ -58,9 +66,9 @@ def test_nibabel_finds_the_same_place_twice(tmp_path, suffix, labels):
     assert image.header.get_xyzt_units()[0] == "mm"
     index = np.array(np.meshgrid(*[(0, n - 1) for n in labels.shape], indexing="ij")).reshape(3, 8).T
     lps = labels.points(index)
-    for affine in (image.get_qform(), image.get_sform()):
+    for affine, limit in ((image.get_sform(), 1e-3), (image.get_qform(), 1e-3 + limit_of_qform(labels))):
         ras = index[:, ::-1] @ affine[:3, :3].T + affine[:3, 3]
-        assert np.abs(ras * [-1, -1, 1] - lps).max() < 1e-3
+        assert np.abs(ras * [-1, -1, 1] - lps).max() < limit
     assert np.array_equal(np.asarray(image.dataobj).transpose(2, 1, 0), labels.array)
 
 
