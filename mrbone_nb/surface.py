@@ -11,7 +11,7 @@ import numpy as np
 
 from .bones import Label, LabelTable
 from .errors import InputError
-from .files import check_writable, refuse_blocked, safe_name, safe_path
+from .files import MAX_NAME, check_writable, refuse_blocked, safe_name, safe_path
 from .mesh import Mesh, decimate
 from .meshfile import write_mesh
 from .step import Param, Range, Spacing, parameters_of
@@ -148,9 +148,8 @@ def write_meshes(
 
 def mesh_names(table: LabelTable, stem: str) -> dict[int, str]:
     """Give each label a file name without extension: ``SCAN_hemi-R_label-femur_mesh``, no two alike."""
-    stem = safe_name(re.sub(r"_(dseg|mask)$", "", stem), 32)
     wanted = {value: _bids_words(label) for value, label in table.items()}
-    names: dict[int, str] = {}
+    endings: dict[int, str] = {}
     taken: set[str] = set()
     for value, words in wanted.items():
         twice = [w.lower() for w in wanted.values()].count(words.lower()) > 1  # some disks ignore case
@@ -158,8 +157,10 @@ def mesh_names(table: LabelTable, stem: str) -> dict[int, str]:
         while name.lower() in taken:
             name += "x"
         taken.add(name.lower())
-        names[value] = f"{stem}_{name}_mesh"
-    return names
+        endings[value] = f"_{name}_mesh"
+    room = MAX_NAME - len(".stl") - max(map(len, endings.values()), default=0)
+    stem = safe_name(re.sub(r"_(dseg|mask)$", "", stem), room)
+    return {value: stem + ending for value, ending in endings.items()}
 
 
 def _bids_words(label: Label) -> str:

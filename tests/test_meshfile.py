@@ -181,7 +181,9 @@ def test_names_are_never_alike():
 def test_long_names_stay_short():
     long = Label("a very long name of a bone that nobody would ever write down like this", "right")
     (name,) = mesh_names(LabelTable({1: long}), "x" * 300).values()
-    assert len(name + ".stl") <= 80
+    assert len(name + ".stl") <= 80 and "_hemi-R_label-aVery" in name
+    scan = "sub-01_ses-02_acq-highres_T1w_desc-bone"
+    assert mesh_names(LabelTable({1: Label("femur", "left")}), scan) == {1: f"{scan}_hemi-L_label-femur_mesh"}
 
 
 def test_nothing_is_written_where_one_file_exists(tmp_path, labels):
