@@ -176,7 +176,7 @@ def test_a_scan_of_ones_own_needs_only_other_parameters(ran, tmp_path):
     words = dict(scan=mine / "scan.nii.gz", strokes=mine / "strokes.nii.gz", output=mine / "out")
     changed = {name: repr(str(path)) for name, path in words.items()} | {"series, echo": "None, None"}
     notebook = ran(ROOT / "notebooks" / "01_segment_a_knee.ipynb", recipe="'dark-marrow'", **changed)
-    assert "dark-marrow" in said(notebook, "record") and "the same bits" in said(notebook, "record")
+    assert str(mb.preset("dark-marrow")) in said(notebook, "record") and "the same bits" in said(notebook, "record")
     assert voxels(mine / "out").array.max() == 4
 
 
