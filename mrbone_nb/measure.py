@@ -38,7 +38,7 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
     """
     a, b = _same_shape(a, b)
     total = np.count_nonzero(a) + np.count_nonzero(b)
-    return 2.0 * np.count_nonzero(a & b) / total if total else float("nan")
+    return float(2 * np.count_nonzero(a & b) / total) if total else float("nan")
 
 
 def assd(a: np.ndarray, b: np.ndarray, spacing: Spacing) -> float:
@@ -108,26 +108,41 @@ def compare(
         If the grids differ, naming both, or ``map`` names a label that is nowhere.
     """
     refuse_other_grid(labels_a, labels_b)
-    a, b = (v.array.astype(np.uint8) if v.array.dtype == bool else v.array for v in (labels_a, labels_b))
-    names_a, names_b = names_a or LabelTable(), names_b or LabelTable()
-    pairs = _pairs(_values(a), _values(b), map, names_a, names_b)
-    return [_row(a, b, pair, labels_a.spacing, names_a, names_b) for pair in pairs]
+    a, b = _Side(labels_a, names_a), _Side(labels_b, names_b)
+    return [_row(a, b, *pair, labels_a.spacing) for pair in _pairs(a, b, map)]
 
 
-def _row(
-    a: np.ndarray,
-    b: np.ndarray,
-    pair: tuple[int | None, int | None],
-    spacing: Spacing,
-    names_a: LabelTable,
-    names_b: LabelTable,
-) -> Comparison:
-    value_a, value_b = pair
-    mask_a = a == value_a if value_a is not None else np.zeros(a.shape, bool)
-    mask_b = b == value_b if value_b is not None else np.zeros(b.shape, bool)
+class _Side:
+    """One label map with its names, and the box around each label, so that little is looked at twice."""
+
+    def __init__(self, labels: Volume, names: LabelTable | None) -> None:
+        from scipy.ndimage import find_objects
+
+        if labels.array.dtype.kind not in "biu":
+            raise InputError(
+                f"{labels.name}: values of type {labels.array.dtype}; expected the whole numbers of labels"
+            )
+        self.array = labels.array.astype(np.uint8) if labels.array.dtype == bool else labels.array
+        self.names = names or LabelTable()
+        self.boxes = {value: box for value, box in enumerate(find_objects(self.array), 1) if box}
+
+    def key(self, value: int) -> tuple[str, str]:
+        """Name and side by which labels are paired."""
+        return self.names[value].name.casefold(), self.names[value].side
+
+    def mask(self, value: int | None, box: tuple[slice, ...]) -> np.ndarray:
+        """The voxels of a label inside a box; none without a label."""
+        part = self.array[box]
+        return part == value if value is not None else np.zeros(part.shape, bool)
+
+
+def _row(a: _Side, b: _Side, value_a: int | None, value_b: int | None, spacing: Spacing) -> Comparison:
+    boxes = [side.boxes[v] for side, v in ((a, value_a), (b, value_b)) if v in side.boxes]
+    around = tuple(slice(min(s.start for s in line), max(s.stop for s in line)) for line in zip(*boxes, strict=True))
+    mask_a, mask_b = a.mask(value_a, around), b.mask(value_b, around)
     average, largest = _assd_and_hd95(mask_a, mask_b, spacing)
     empty = [side for side, mask in (("first", mask_a), ("second", mask_b)) if not mask.any()]
-    named = names_a.get(value_a) or names_b.get(value_b)
+    named = a.names.get(value_a) or b.names.get(value_b)
     return Comparison(
         name=named.title if named else f"label {value_a if value_a is not None else value_b}",
         label_a=value_a,
@@ -141,34 +156,22 @@ def _row(
     )
 
 
-def _pairs(
-    values_a: list[int], values_b: list[int], map: Mapping[int, int] | None, names_a: LabelTable, names_b: LabelTable
-) -> list[tuple[int | None, int | None]]:
+def _pairs(a: _Side, b: _Side, map: Mapping[int, int] | None) -> list[tuple[int | None, int | None]]:
     """Decide which label is compared with which; None stands for "has no partner"."""
     if map is not None:
-        for a, b in map.items():
-            if a not in values_a and b not in values_b:
-                raise InputError(
-                    f"map {a}:{b}: neither label is there; the first has {values_a}, the second {values_b}"
-                )
-        return [(int(a), int(b)) for a, b in map.items()]
-    by_name = {_key(names_b, v): v for v in values_b if v in names_b}
-    partner: dict[int, int] = {}
-    for a in values_a:
-        if a in names_a and _key(names_a, a) in by_name:
-            partner[a] = by_name[_key(names_a, a)]
-        elif a in values_b and not (a in names_a and a in names_b):
-            partner[a] = a
-    rest = [b for b in values_b if b not in partner.values()]
-    return [(a, partner.get(a)) for a in values_a] + [(None, b) for b in rest]
-
-
-def _key(names: LabelTable, value: int) -> tuple[str, str]:
-    return names[value].name.casefold(), names[value].side
-
-
-def _values(labels: np.ndarray) -> list[int]:
-    return [int(v) for v in np.unique(labels) if v != 0]
+        for one, other in map.items():
+            if one not in a.boxes and other not in b.boxes:
+                there = f"the first has {list(a.boxes)}, the second {list(b.boxes)}"
+                raise InputError(f"map {one}:{other}: neither label is there; {there}")
+        return [(int(one), int(other)) for one, other in map.items()]
+    by_name = {b.key(v): v for v in b.boxes if v in b.names}
+    partner = {v: by_name[a.key(v)] for v in a.boxes if v in a.names and a.key(v) in by_name}
+    free = set(b.boxes) - set(partner.values())
+    for value in a.boxes:
+        if value not in partner and value in free and not (value in a.names and value in b.names):
+            partner[value] = value
+    rest = [value for value in b.boxes if value not in partner.values()]
+    return [(value, partner.get(value)) for value in a.boxes] + [(None, value) for value in rest]
 
 
 def _assd_and_hd95(a: np.ndarray, b: np.ndarray, spacing: Spacing) -> tuple[float, float]:

@@ -169,6 +169,18 @@ def test_the_same_number_with_other_names_is_not_the_same_bone(pair):
     assert (1, 1) not in {(r.label_a, r.label_b) for r in rows}
 
 
+def test_a_label_taken_by_name_is_not_taken_by_number_too(pair):
+    rows = compare(*pair, names_a=LabelTable({2: Label("femur")}), names_b=LabelTable({1: Label("femur")}))
+    pairs = [(r.label_a, r.label_b) for r in rows]
+    assert (2, 1) in pairs and (1, None) in pairs
+    assert len({b for _, b in pairs if b}) == len([b for _, b in pairs if b])
+
+
+def test_gray_images_are_refused(pair):
+    with pytest.raises(InputError, match="mine: values of type float32"):
+        compare(pair[0].with_array(pair[0].array.astype(np.float32)), pair[1])
+
+
 def test_masks_compare_as_label_one(pair):
     mask = pair[0].with_array(pair[0].array == 1)
     (row,) = compare(mask, mask)
