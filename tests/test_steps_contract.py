@@ -252,6 +252,17 @@ def test_everything_marked_is_no_trouble(step, value):
         assert (result == (1 if value == 1 else 0)).all()
 
 
+@pytest.mark.parametrize("step", [s for s in EVERY_STEP if "seeds" in s.values[0].inputs and s.values[0].output == "labels"])
+def test_strokes_are_the_last_word(step):
+    """Where strokes contradict the image, or the probability, they win."""
+    seeds = SCENE.arrays["seeds"].copy()
+    seeds[4, 8:12, 5:9], seeds[4, 14:16, 12:14], seeds[1, 0:3, 3:6] = 255, 1, 2
+    result = SCENE.run(step, seeds=seeds)
+    for number in (1, 2):
+        assert (result[seeds == number] == number).all()
+    assert not result[seeds == EVERYTHING_ELSE].any()
+
+
 @of_slot("seeds")
 @pytest.mark.parametrize("kept", [1, 2, EVERYTHING_ELSE])
 def test_one_stroke_is_enough(step, kept):

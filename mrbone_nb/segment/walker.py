@@ -220,6 +220,7 @@ def most_likely(
     """Give each voxel its most likely label, and background where no bone is likely enough.
 
     Raise `certainty` where bones run out into their surroundings, lower it where they stay too thin.
+    The strokes keep their own labels.
 
     Parameters
     ----------
@@ -250,4 +251,6 @@ def most_likely(
         np.copyto(best, np.uint8(label), where=layer > highest)
         np.maximum(highest, layer, out=highest)
     best[probability[0] > np.float32(1 - certainty)] = 0
+    marked = seeds > 0  # a coarse walk may overrule a stroke, the user's word may not be
+    best[marked] = np.where(seeds[marked] == EVERYTHING_ELSE, 0, seeds[marked])
     return best

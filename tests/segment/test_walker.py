@@ -92,12 +92,14 @@ def test_bones_are_found_from_strokes():
 
 def test_certainty_sets_how_far_bones_reach():
     probability = np.array([[0.2, 0.5, 0.6], [0.5, 0.1, 0.3], [0.3, 0.4, 0.1]]).reshape(3, 1, 1, 3)
-    seeds = np.array([[[9, 4, 255]]])
-    assert most_likely(probability, seeds, certainty=0.5).tolist() == [[[4, 9, 0]]]
-    assert most_likely(probability, seeds, certainty=0.7).tolist() == [[[4, 0, 0]]]
-    assert most_likely(probability, seeds, certainty=0).tolist() == [[[4, 9, 4]]]
+    probability = np.concatenate([probability, probability], axis=3)
+    seeds = np.array([[[0, 0, 0, 9, 4, 255]]])
+    strokes = [9, 4, 0]  # whatever the probability there
+    assert most_likely(probability, seeds, certainty=0.5).tolist() == [[[4, 9, 0, *strokes]]]
+    assert most_likely(probability, seeds, certainty=0.7).tolist() == [[[4, 0, 0, *strokes]]]
+    assert most_likely(probability, seeds, certainty=0).tolist() == [[[4, 9, 4, *strokes]]]
     with pytest.raises(InputError, match="probability has 3 layers; expected 2, as many as the strokes"):
-        most_likely(probability, np.array([[[9, 0, 0]]]))
+        most_likely(probability, np.array([[[9, 0, 0, 0, 0, 0]]]))
 
 
 def test_thin_dark_lines_survive_pooling():
