@@ -9,7 +9,8 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from ..picture import INK, PAPER, View, slice_picture, window_of
+from ..picture import INK, PAPER, slice_picture, window_of
+from ..views import View
 from ..volume import Volume
 from .chain import State, one_slice, shown_slot
 

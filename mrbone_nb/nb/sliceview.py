@@ -15,9 +15,10 @@ from PIL import Image
 
 from ..bones import LabelTable
 from ..errors import InputError
-from ..picture import ELSE_COLOR, Plane, contact_sheet, view_of, window_of
+from ..picture import ELSE_COLOR, contact_sheet, window_of
 from ..recipe import on_grid
 from ..step import EVERYTHING_ELSE
+from ..views import Plane, view_of
 from ..volume import Volume
 from .drawing import png
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from ..bones import LabelTable
 from ..errors import InputError
-from ..picture import Plane, view_of
 from ..progress import progress
 from ..recipe import Recipe, Result
 from ..step import Call, Step, find_step
+from ..views import Plane, view_of
 from ..volume import Volume
 from .chain import Runner, Source, Start, State, check_flow, given_arrays, lifted, slots_after
 from .drawing import Frame, png

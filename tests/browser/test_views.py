@@ -27,7 +27,9 @@ image = np.where(far < 20, 0.9, 0.3) + 0.02 * z + 0.05 * np.sin(x / 2.0)
 volume = mb.Volume(image.astype("float32"), (4.0, 0.8, 0.8))
 labels = (far < 20).astype("uint8") + (far < 8)
 """
-LOOK, MODELS = "mb.look(volume, labels, planes=('axial', 'coronal'), scale=4)", "mb.view3d(volume.with_array(labels))"
+LOOK = "slices = mb.look(volume, labels, planes=('axial', 'coronal'), scale=4)\nslices"
+MODELS = "models = mb.view3d(volume.with_array(labels))\nmodels"
+JPEG = "import mrbone_nb.nb.sliceview as s\ns.MANY = 100\nmb.look(volume, planes=('axial',), scale=4)"
 TUNE = "tuned = mb.tune('gaussian', volume, sigma=0.0)\ntuned"
 
 
@@ -127,10 +129,19 @@ def check_models(page):
 
 
 def test_a_page_works_without_kernel_and_network(page, tmp_path):
-    page.goto(page_with((DATA, LOOK, MODELS, TUNE), tmp_path / "page.html"))
+    page.goto(page_with((DATA, LOOK, MODELS, JPEG, TUNE), tmp_path / "page.html"))
     page.wait_for_function("() => document.documentElement.dataset.mbReady", timeout=60_000)
     check_slices(page)
     check_models(page)
+    packed, jpeg = (page.locator(".mb-axial").nth(k) for k in (0, 1))
+    page.locator(".mb-slice-axial").first.evaluate("(e) => { e.value = 6; e.oninput(); }")
+    page.locator(".mb-slice-axial").nth(1).evaluate("(e) => { e.value = 6; e.oninput(); }")
+    for name in ("label 1", "label 2"):
+        page.locator("label", has_text=name).locator("input").first.uncheck()
+    page.wait_for_timeout(300)
+    size = packed.bounding_box()["width"] // 8  # a corner, away from the cross
+    corners = [grab(view)[int(size) : int(2 * size), int(size) : int(2 * size)] for view in (packed, jpeg)]
+    assert np.abs(corners[0] - corners[1]).mean() < 6, "JPEG slices look like the others"
     still = page.locator("img").last
     assert still.bounding_box()["width"] > 500 and grab(still).std() > 10
     assert "image = mb.gaussian(image, spacing=volume.spacing, sigma=0.0)" in page.inner_text("body")
@@ -152,6 +163,14 @@ def test_in_jupyterlab_sliders_change_the_picture_and_the_code(page):
         lab.run(page)
         check_slices(page)
         check_models(page)
+        for view, code in (
+            (".mb-axial", "slices.show(3 * (labels == 0))"),
+            (".mb-mesh", "models.show(volume.with_array(labels == 2))"),
+        ):
+            before = grab(page.locator(view).first)
+            lab.ask(page, code)
+            middle(page.locator(view).first)
+            assert changes(page.locator(view).first, before), code
         cell = page.locator(".jp-CodeCell").nth(3)
         picture = cell.locator(".jp-OutputArea img").first
         middle(picture)
