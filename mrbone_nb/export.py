@@ -9,9 +9,9 @@ import numpy as np
 
 from .bones import LAST, LabelTable, sidecar
 from .errors import InputError
-from .files import check_writable, refuse_blocked, write_text
+from .files import check_writable, refuse_blocked
 from .intake.issues import check_accept
-from .labelfile import SUFFIXES, read_image, suffix_of, write_image
+from .labelfile import SUFFIXES, has_sidecar, read_image, suffix_of, write_image
 from .measure import describe_grid, refuse_other_grid
 from .volume import Volume
 
@@ -64,7 +64,7 @@ def write_labels(
     if not suffix:
         raise InputError(f"{path.name}: unknown kind of label map; known are {', '.join(SUFFIXES)} and .dcm")
     values = _labels_of(labels, scan)
-    beside = not suffix.endswith((".seg.nrrd", ".dcm"))
+    beside = has_sidecar(path)
     if values[-1] > LAST and not beside:
         raise InputError(
             f"{labels.name}: {values[-1]} means 'everything else' in strokes; {suffix} holds finished labels only"
@@ -75,8 +75,6 @@ def write_labels(
         from .dicomseg import write_dicom_seg
 
         return write_dicom_seg(labels, path, named, scan, dicom_type, overwrite)
-    if beside:
-        write_text(sidecar(path), named.to_json(), overwrite)
     return write_image(labels, path, named, overwrite)
 
 

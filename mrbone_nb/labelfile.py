@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .bones import FIRST, LAST, Label, LabelTable, default_color, find_bone, read_table, split_side, stem_of
+from .bones import FIRST, LAST, Label, LabelTable, default_color, find_bone, read_table, sidecar, split_side, stem_of
 from .errors import InputError
-from .files import write_atomic
+from .files import write_atomic, write_text
 from .volume import Volume
 
 SUFFIXES = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha")
@@ -25,8 +25,15 @@ def suffix_of(path: Path | str) -> str:
     return next((s for s in (*SUFFIXES, ".dcm") if name.endswith(s) and len(name) > len(s)), "")
 
 
+def has_sidecar(path: Path | str) -> bool:
+    """Tell whether the names of a label map stand in a file beside it."""
+    return not suffix_of(path).endswith((".seg.nrrd", ".dcm"))
+
+
 def write_image(labels: Volume, path: Path, table: LabelTable, overwrite: bool) -> Path:
     """Write a label map as an image, read it back and compare; nothing about the patient goes along.
+
+    The names go into a file beside it, or into a .seg.nrrd itself.
 
     NIfTI gets sform and qform alike; the quaternion of the qform cannot tell turns within 0.07° of half
     a turn apart, so readers that trust it alone may be off by a thousandth of the size there.
@@ -51,6 +58,8 @@ def write_image(labels: Volume, path: Path, table: LabelTable, overwrite: bool) 
             k != "ITK_FileNotes" and (not read.HasMetaDataKey(k) or read.GetMetaData(k) != v) for k, v in facts.items()
         ):
             raise InputError("read back, the names of the labels are not what was written")
+        if has_sidecar(path):  # the image is sound and about to take its place: now its names may change too
+            write_text(sidecar(path), table.to_json(), overwrite)
 
     return write_atomic(path, lambda part: sitk.WriteImage(image, part, True), check, overwrite)
 
