@@ -1,20 +1,16 @@
-"""NIfTI read here, not by a library: those at hand turn NaN into 0 and pass over packed files that end early."""
+"""NIfTI headers, read here: the libraries at hand turn NaN into 0 and pass over packed files that end early."""
 
 from __future__ import annotations
 
-import gzip
 import math
 import struct
-import zlib
-from dataclasses import dataclass, field
-from typing import IO
 
 import numpy as np
 
 from ..errors import InputError
-from ..volume import Volume
 from .files import Entry
 from .issues import Issue, note
+from .stored import Stored, check_matrix
 
 TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 UNITS = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 1e-3}  # to mm: not stated, m, mm, µm
@@ -23,20 +19,7 @@ SAME_MM = 0.01
 FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI counts to the right, to the front and up; DICOM to the left, to the back, up
 
 
-@dataclass(slots=True)
-class Header:
-    """What a NIfTI header says: shape (x, y, z, t), type, scale, and index to LPS mm."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    offset: int
-    slope: float
-    intercept: float
-    matrix: np.ndarray  # (4, 4): index x y z to LPS mm
-    issues: list[Issue] = field(default_factory=list)
-
-
-def read_header(entry: Entry, head: bytes) -> Header:
+def read_header(entry: Entry, head: bytes) -> Stored:
     """Check a header of NIfTI-1 or NIfTI-2.
 
     Parameters
@@ -75,7 +58,9 @@ def read_header(entry: Entry, head: bytes) -> Header:
     if not (math.isfinite(offset) and size <= offset <= 1 << 30):
         raise ValueError(f"values begin at byte {offset}")
     scaled = math.isfinite(slope) and slope != 0 and math.isfinite(intercept)
-    found = Header(_shape(dim), dtype, int(offset), slope if scaled else 1.0, intercept if scaled else 0.0, np.eye(4))
+    packed = entry.name.lower().endswith(".gz")
+    found = Stored(_shape(dim), dtype, 0 if packed else int(offset), "gzip" if packed else "", int(offset) if packed else 0)
+    found.slope, found.intercept = (slope, intercept) if scaled else (1.0, 0.0)
     _place(entry, found, pixdim, forms, quaternion, np.reshape(rows, (3, 4)), unit & 7)
     return found
 
@@ -100,7 +85,7 @@ def _shape(dim: tuple[int, ...]) -> tuple[int, ...]:
 # ---------------------------------------------------------------------------------------------------- place
 
 
-def _place(entry, found: Header, pixdim, forms, quaternion, rows, stated: int) -> None:
+def _place(entry, found: Stored, pixdim, forms, quaternion, rows, stated: int) -> None:
     """Choose between the two forms that a header may hold, and say where they are missing or disagree."""
     unit = UNITS.get(stated, math.nan)
     steps = np.array(pixdim[1:4], float)
@@ -120,7 +105,7 @@ def _place(entry, found: Header, pixdim, forms, quaternion, rows, stated: int) -
             'which side is left; it was read by its voxel sizes alone. Convert the DICOM again, or accept "geometry"'
         )
         found.issues.append(Issue("geometry", text, blocks=True))
-    _check_matrix(entry, matrix, chosen)
+    check_matrix(entry, np.vstack([unit * matrix[:3], matrix[3:]]), chosen)
     if qform is not None and sform is not None:
         _compare(entry, found, qform, sform, chosen)
     if stated == 0:
@@ -129,9 +114,6 @@ def _place(entry, found: Header, pixdim, forms, quaternion, rows, stated: int) -
     matrix[:3] *= unit
     found.matrix = FLIP @ matrix
     sizes = np.linalg.norm(matrix[:3, :3], axis=0)
-    if not ((sizes >= 0.002) & (sizes <= 200)).all():
-        shown = " × ".join(f"{v:g}" for v in sizes)
-        raise InputError(f"{entry.name}: voxels of {shown} mm are implausible; not read. Look at the unit in the header")
     if np.abs(sizes / (steps * unit) - 1).max() > 0.01:
         a, b = (" × ".join(f"{v:.4g}" for v in s) for s in (sizes, steps * unit))
         text = f"{entry.name}: voxels of {a} mm by the {chosen}, of {b} mm by pixdim; the {chosen} was used. Repair the header"
@@ -154,20 +136,7 @@ def _qform(quaternion, pixdim) -> np.ndarray:
     return matrix
 
 
-def _check_matrix(entry: Entry, matrix: np.ndarray, chosen: str) -> None:
-    sizes = np.linalg.norm(matrix[:3, :3], axis=0) if np.isfinite(matrix).all() else np.zeros(3)
-    if not (sizes > 0).all():
-        raise InputError(f"{entry.name}: the {chosen} does not give voxels a size; not read. Repair the header")
-    axes = matrix[:3, :3] / sizes
-    off = np.degrees(np.arcsin(np.clip(np.abs(axes.T @ axes - np.eye(3)).max(), 0, 1)))
-    if off > 0.05:
-        raise InputError(
-            f"{entry.name}: the axes of the {chosen} are {off:.2f}° off right angles (a sheared scan); not read. "
-            "Resample it onto an upright grid first"
-        )
-
-
-def _compare(entry: Entry, found: Header, qform: np.ndarray, sform: np.ndarray, chosen: str) -> None:
+def _compare(entry: Entry, found: Stored, qform: np.ndarray, sform: np.ndarray, chosen: str) -> None:
     if len(found.shape) < 3 or not np.isfinite(qform).all() or not np.isfinite(sform).all():
         return
     ends = np.array([[x, y, z, 1] for x in (0, 1) for y in (0, 1) for z in (0, 1)]) * [*(np.array(found.shape[:3]) - 1), 1]
@@ -178,64 +147,3 @@ def _compare(entry: Entry, found: Header, qform: np.ndarray, sform: np.ndarray, 
             "the scan lies where it should"
         )
         found.issues.append(Issue("forms", text))
-
-
-# ---------------------------------------------------------------------------------------------------- values
-
-
-def load(entry: Entry, header: Header, name: str, time: int = 0) -> Volume:
-    """Give one volume of a file.
-
-    Raises
-    ------
-    InputError
-        Where the file ends early or its packing is damaged.
-    """
-    x, y, z = header.shape[:3]
-    raw = np.empty((z, y, x), header.dtype)
-    packed = entry.name.lower().endswith(".gz")
-    done = 0
-    try:
-        with gzip.open(entry.path) if packed else open(entry.path, "rb") as file:
-            file.seek(header.offset + time * raw.nbytes)
-            done = _fill(file, memoryview(raw).cast("B"))
-            while packed and file.read(1 << 20):  # to the end, where the check sum stands
-                pass
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(
-            f"{entry.name}: cut short or damaged after {done} of {raw.nbytes} bytes of values ({type(error).__name__}); not "
-            "read. Copy it again from its source"
-        ) from None
-    if done < raw.nbytes:
-        raise InputError(f"{entry.name}: cut short: {done} of {raw.nbytes} bytes of values; not read. Copy it again")
-    sizes = np.linalg.norm(header.matrix[:3, :3], axis=0)
-    direction = np.linalg.svd(header.matrix[:3, :3] / sizes)
-    return Volume(
-        _scaled(raw, header),
-        tuple(sizes[::-1].tolist()),
-        tuple(header.matrix[:3, 3].tolist()),
-        tuple((direction[0] @ direction[2]).ravel().tolist()),
-        name=name,
-    )
-
-
-def _fill(file: IO[bytes], view: memoryview) -> int:
-    done = 0
-    while done < len(view):
-        got = file.readinto(view[done : done + (1 << 24)])
-        if not got:
-            break
-        done += got
-    return done
-
-
-def _scaled(raw: np.ndarray, header: Header) -> np.ndarray:
-    """The values as float32, as float64 where that would lose something of the stored numbers."""
-    wide = raw.dtype.kind in "iu" and raw.dtype.itemsize >= 4 or raw.dtype.itemsize == 8
-    plain = header.slope == 1 and header.intercept == 0
-    if not wide:
-        return raw.astype(np.float32) if plain else (raw * header.slope + header.intercept).astype(np.float32)
-    values = raw.astype(np.float64) if plain else raw * header.slope + header.intercept
-    with np.errstate(over="ignore", invalid="ignore"):
-        narrow = values.astype(np.float32)
-    return narrow if np.array_equal(narrow, values, equal_nan=True) else values

@@ -238,3 +238,36 @@ def test_packed_rubbish(tmp_path):
     (tmp_path / "b.nii.gz").write_bytes(b"\x1f\x8bnonsense")
     with pytest.raises(InputError, match="packed data is damaged"):
         intake.read(tmp_path / "b.nii.gz")
+
+
+def test_nrrd_spaces_are_turned_to_lps(tmp_path):
+    data = write(tmp_path / "a.nrrd").read_bytes()
+    for space, signs in (("right-anterior-superior", (-1, -1, 1)), ("LAS", (1, -1, 1)), ("RAS", (-1, -1, 1))):
+        path = text_file(tmp_path / "b.nrrd", data, b"space: left-posterior-superior", f"space: {space}".encode())
+        volume, other = intake.read(path), sitk.ReadImage(str(path))
+        assert np.allclose(volume.origin, np.array([1, 2, 3]) * signs)
+        assert np.allclose(volume.origin, other.GetOrigin()) and np.allclose(volume.direction, other.GetDirection())
+
+
+def test_big_endian_values(tmp_path):
+    head, _, body = write(tmp_path / "a.nrrd").read_bytes().partition(b"\n\n")
+    swapped = np.frombuffer(body, "<f4").astype(">f4").tobytes()
+    (tmp_path / "a.nrrd").write_bytes(head.replace(b"endian: little", b"endian: big") + b"\n\n" + swapped)
+    assert np.array_equal(intake.read(tmp_path / "a.nrrd").array, ARRAY)
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.nrrd", "a.mha"])
+def test_damaged_files_end_in_words(tmp_path, name):
+    from test_fuzz import mutate
+
+    rng = np.random.default_rng(5)
+    path = write(tmp_path / name, packed=True)
+    data = path.read_bytes()
+    for _ in range(100):
+        path.write_bytes(mutate(data, rng))
+        try:
+            volume = intake.read(path)
+        except InputError as error:
+            assert name in str(error)
+        else:
+            assert np.all(np.isfinite(volume.spacing)) and min(volume.spacing) > 0
