@@ -9,13 +9,13 @@ from mrbone_nb.step import Call
 FOLDER = Path(__file__).parents[1] / "mrbone_nb" / "recipes"
 
 
-def walk(contrast: float) -> list[Call]:
+def walk(contrast: float, likeness: float) -> list[Call]:
     """From the strokes to smooth marrow: the walk, its likeliest label, and the usual tidying."""
     return [
         Call("normalize"),
         Call("lowpass_bias_correction"),
         Call("gaussian", {"sigma": 0.4}),
-        Call("random_walker", {"contrast": contrast}),
+        Call("random_walker", {"contrast": contrast, "likeness": likeness}),
         Call("most_likely"),
         Call("islands"),
         Call("fill_holes"),
@@ -27,8 +27,8 @@ def walk(contrast: float) -> list[Call]:
 
 LAST = [Call("fill_holes", {"planes": "slices"}), Call("islands")]
 PRESETS = {
-    "bright-marrow": [*walk(0.07), Call("cortical_shell", {"thickness": 1.3, "upper": 0.45, "smoothing": 1.2}), *LAST],
-    "dark-marrow": [*walk(0.03), *LAST],
+    "bright-marrow": [*walk(0.07, 0.01), Call("cortical_shell", {"thickness": 1.3, "upper": 0.45, "smoothing": 1.2}), *LAST],
+    "dark-marrow": [*walk(0.03, 0.0), *LAST],
     "ct": [Call("hounsfield_threshold"), Call("islands"), Call("median_smoothing")],
 }
 

@@ -17,6 +17,7 @@ TOLERANCE = 3e-3  # relative residual at which the solver stops; labels then set
 FLOOR = 1e-5  # conductance across the strongest edge, so that every voxel is reached
 MOST_ITERATIONS = 400
 TINY = 1e-30
+LEVELS = 256  # of gray, for comparing strokes
 ENOUGH = 150_000  # voxels below which no coarser grid is worth it
 SURE = 0.97  # probability above which a coarser grid's answer stands
 
@@ -54,7 +55,9 @@ def conductances(image: np.ndarray, spacing: Spacing, contrast: float) -> list[n
     return weights
 
 
-def walk(image: np.ndarray, seeds: np.ndarray, labels: list[int], spacing: Spacing, contrast: float) -> np.ndarray:
+def walk(
+    image: np.ndarray, seeds: np.ndarray, labels: list[int], spacing: Spacing, contrast: float, loss: np.ndarray
+) -> np.ndarray:
     """Solve for the probability of each label, (L, P, M, N), on a coarser grid first where that saves work.
 
     What the coarser grid is sure of, away from any border, is kept; the rest is solved anew.
@@ -62,15 +65,16 @@ def walk(image: np.ndarray, seeds: np.ndarray, labels: list[int], spacing: Spaci
     factors = tuple(2 if s < 2 * min(spacing) and n > 8 else 1 for s, n in zip(spacing, image.shape, strict=True))
     coarse_seeds = pool_seeds(seeds, factors)
     if image.size <= ENOUGH or max(factors) == 1 or not set(labels[1:]) <= set(np.unique(coarse_seeds)):
-        return solve(conductances(image, spacing, contrast), seeds, labels, None)
+        return solve(conductances(image, spacing, contrast), seeds, labels, None, loss)
     size = tuple(s * f for s, f in zip(spacing, factors, strict=True))
-    far = walk(pool(image, factors, "mean"), coarse_seeds, labels, size, contrast)
+    coarse = [pool(array, factors, "mean") for array in (image, loss)]
+    far = walk(coarse[0], coarse_seeds, labels, size, contrast, coarse[1])
     settled = np.where(_sure(far), np.array(labels, np.uint8)[far.argmax(axis=0)], 0)
     for axis, factor in enumerate(factors):
         settled = settled.repeat(factor, axis)
     settled = np.where(seeds > 0, seeds, settled[tuple(slice(n) for n in seeds.shape)])
     guess = unpool(far, factors, image.shape)
-    return solve(conductances(image, spacing, contrast), settled, labels, guess)
+    return solve(conductances(image, spacing, contrast), settled, labels, guess, loss)
 
 
 def _sure(probability: np.ndarray) -> np.ndarray:
@@ -80,7 +84,24 @@ def _sure(probability: np.ndarray) -> np.ndarray:
     return np.any([minimum_filter(layer, 3, mode="nearest") > SURE for layer in probability], axis=0)
 
 
-def solve(weights: list[np.ndarray], seeds: np.ndarray, labels: list[int], guess: np.ndarray | None) -> np.ndarray:
+def unlike_bone(image: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    """How clearly each gray value is one that the strokes of everything else have and those of bone have not, 0 to 1.
+
+    From the two smoothed histograms; gray values that no stroke has, or both, give 0.
+    """
+    from scipy.ndimage import gaussian_filter1d
+
+    level = np.clip(image * (LEVELS / 2), 0, LEVELS - 1).astype(np.intp)  # 0 to 2, the range of a normalized image
+    marks = (seeds == EVERYTHING_ELSE, (seeds > 0) & (seeds < EVERYTHING_ELSE))
+    other, bone = (np.bincount(level[m], minlength=LEVELS) / max(1, m.sum()) for m in marks)
+    other, bone = (gaussian_filter1d(h, LEVELS / 64, mode="nearest") for h in (other, bone))
+    share = other / (other + bone + 0.02 / LEVELS)
+    return np.maximum(0, 2 * share - 1).astype(np.float32)[level]
+
+
+def solve(
+    weights: list[np.ndarray], seeds: np.ndarray, labels: list[int], guess: np.ndarray | None, loss: np.ndarray
+) -> np.ndarray:
     """Solve the Laplace equation of every label at once on the graph of the conductances.
 
     Only voxels without a seed are unknowns; the matrix is sparse, and conjugate gradients with a
@@ -89,7 +110,7 @@ def solve(weights: list[np.ndarray], seeds: np.ndarray, labels: list[int], guess
     free = seeds == 0
     out = np.stack([seeds == label for label in labels], axis=-1).astype(np.float32)
     if free.any() and len(labels) > 1:
-        matrix, degree, right = _equations(weights, seeds, labels)
+        matrix, degree, right = _equations(weights, seeds, labels, loss)
         start = np.zeros_like(right) if guess is None else np.stack([layer[free] for layer in guess[1:]], axis=1)
         found = np.clip(_conjugate_gradients(matrix, degree, right, start), 0, 1)
         out[free, 1:] = found
@@ -100,7 +121,7 @@ def solve(weights: list[np.ndarray], seeds: np.ndarray, labels: list[int], guess
 
 
 def _equations(
-    weights: list[np.ndarray], seeds: np.ndarray, labels: list[int]
+    weights: list[np.ndarray], seeds: np.ndarray, labels: list[int], loss: np.ndarray
 ) -> tuple[csr_matrix, np.ndarray, np.ndarray]:
     """The Laplacian among the voxels without a seed, its diagonal, and what flows in from each bone's seeds."""
     from scipy.sparse import coo_matrix
@@ -109,7 +130,7 @@ def _equations(
     count = int(free.sum())
     number = np.full(seeds.shape, -1, np.int32)
     number[free] = np.arange(count, dtype=np.int32)
-    degree = np.zeros(count, np.float32)
+    degree = loss[free].astype(np.float32)  # what a walk loses to everything else on its way
     right = np.zeros((count, len(labels) - 1), np.float32)
     rows, columns, values = [], [], []
     for axis, weight in enumerate(weights):
@@ -158,6 +179,7 @@ def random_walker(
     spacing: Spacing,
     contrast: Annotated[float, Range(0.01, 0.5, 0.005)] = 0.07,
     resolution: Annotated[float, Range(0.3, 5, 0.1, "mm")] = 1.5,
+    likeness: Annotated[float, Range(0, 0.5, 0.005)] = 0.01,
     keep: Literal["mean", "dark lines", "bright lines"] = "mean",
 ) -> Probability:
     """Give the probability that a walk from each voxel meets a label's strokes before all others.
@@ -177,6 +199,9 @@ def random_walker(
         Difference of gray value between neighbors that holds up about two walks in three.
     resolution
         Voxels smaller than this are pooled for the walk; the result is interpolated back.
+    likeness
+        Share of walks that end at each voxel whose gray value only the strokes of everything else have;
+        0 lets edges alone decide.
     keep
         What pooling keeps: the mean, or thin dark or bright lines such as cortex.
 
@@ -206,7 +231,8 @@ def random_walker(
     coarse = pool(image, factors, how)
     size = tuple(s * f for s, f in zip(spacing, factors, strict=True))
     marks = pool_seeds(seeds, factors)
-    layers = walk(coarse, marks, labels, size, contrast)
+    loss = likeness * unlike_bone(coarse, marks)
+    layers = walk(coarse, marks, labels, size, contrast, loss)
     return unpool(layers, factors, image.shape)
 
 

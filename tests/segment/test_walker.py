@@ -44,7 +44,7 @@ def test_solves_the_equations(seed, spacing, contrast):
     seeds.ravel()[rng.choice(image.size, 5, replace=False)] = [1, 7, 255, 7, 1]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(walker, "TOLERANCE", 1e-7)
-        out = random_walker(image, seeds, spacing=spacing, contrast=contrast, resolution=0.3)
+        out = random_walker(image, seeds, spacing=spacing, contrast=contrast, resolution=0.3, likeness=0)
     assert out == pytest.approx(exact(image, seeds, [255, 1, 7], spacing, contrast), abs=0.01)
     assert out.sum(0) == pytest.approx(1, abs=0.01)
 
@@ -138,3 +138,23 @@ def test_unpool_interpolates_between_the_middles_of_blocks():
     ramp = np.add.outer(np.zeros(4), np.add.outer(2.0 * np.arange(9), np.arange(8))).astype(np.float32)
     again = unpool(pool(ramp, factors, "mean")[None], factors, shape)[0]
     assert again[:, 1:-1, 1:-1] == pytest.approx(ramp[:, 1:-1, 1:-1], abs=1e-5)
+
+
+def test_gray_values_that_only_everything_else_has_end_walks():
+    """A gray layer without strokes beside bone: edges alone cannot say whose it is."""
+    image = np.full((1, 30, 30), 0.7, np.float32)
+    image[:, 15:19] = 0.35  # like cartilage
+    image[:, 19:] = 0.1
+    seeds = np.zeros(image.shape, np.uint8)
+    seeds[:, 5, 5:25], seeds[:, 25, 5:25] = 1, 255
+    image[:, 22:25, 10:20], seeds[:, 23, 11:19] = 0.35, 255  # strokes have seen such gray elsewhere
+    words = dict(spacing=(3, 1, 1), resolution=1, contrast=0.07)
+    alone, told = (random_walker(image, seeds, likeness=x, **words)[1] for x in (0, 0.02))
+    assert told[0, 17].max() < 0.1 < 0.4 < alone[0, 17].min()
+    assert told[0, 5:14, 5:25].min() > 0.9
+
+
+def test_gray_values_of_both_or_of_no_stroke_end_no_walk():
+    image = np.array([[[0.5, 0.5, 0.9, 0.1]]], np.float32)
+    seeds = np.array([[[1, 255, 0, 255]]], np.uint8)
+    assert walker.unlike_bone(image, seeds)[0, 0] == pytest.approx([0, 0, 0, 1], abs=0.35)
