@@ -13,7 +13,7 @@ def slice_distances(mask: np.ndarray, spacing: Spacing) -> np.ndarray:
     """Signed distance in mm to the outline in each slice, (P, M, N): negative inside, 0 between two pixels.
 
     Where an outline ends (nothing of it in the next slice), the next slice is given the distances that
-    close it half a slice further on, with edges rounded as far.
+    close it half a slice further on at most, with a rounded rim, or as it tapered before.
     """
     import edt
 
@@ -53,6 +53,9 @@ def _close_ends(field: np.ndarray, mask: np.ndarray, spacing: Spacing) -> None:
             height = 0.5 * np.sqrt(1 - rim**2)
             around = edt.edt((~end).astype(np.uint8), anisotropy=spacing[1:], black_border=False)
             around[end] = depth * (1 / np.maximum(height, 1e-6) - 1)
+            before = 2 * k - beside
+            if 0 <= before < len(mask):  # an outline that tapers goes on tapering
+                around[end] = np.maximum(around[end], -2 * depth - field[before][end])
             closing.setdefault(beside, []).append(around)
             if spacing[0] > CUBIC_FROM * max(spacing[1:]):
                 closing.setdefault(2 * beside - k, []).append(around)  # no slope there: the cubic ends as the line does

@@ -40,6 +40,17 @@ def test_an_outline_that_ends_is_closed_half_a_slice_on_with_a_rounded_rim():
     assert (next_one[~mask[2]] > 0).all()
 
 
+def test_an_outline_that_tapers_goes_on_tapering():
+    mask = np.zeros((5, 80, 80), bool)
+    mask[1], mask[2] = ball(20, (1, 80, 80), THICK), ball(10, (1, 80, 80), THICK)  # 10 mm less a slice
+    field = slice_distances(mask, THICK)
+    depth = -field[2][mask[2]]
+    share = depth / (depth + field[3][mask[2]])
+    slope = depth < 4
+    assert np.abs(share - depth / 10)[slope].max() < 0.08, "the cone goes on"
+    assert share.max() == pytest.approx(0.5), "but half a slice at most"
+
+
 def test_only_the_part_that_ends_is_closed():
     mask = np.zeros((4, 30, 60), bool)
     mask[1:3, 5:25, 5:25] = True
