@@ -140,8 +140,9 @@ def test_unpool_interpolates_between_the_middles_of_blocks():
     assert again[:, 1:-1, 1:-1] == pytest.approx(ramp[:, 1:-1, 1:-1], abs=1e-5)
 
 
-def test_gray_values_that_only_everything_else_has_end_walks():
+def test_gray_values_that_only_everything_else_has_end_walks(monkeypatch):
     """A gray layer without strokes beside bone: edges alone cannot say whose it is."""
+    monkeypatch.setattr(walker, "TOLERANCE", 1e-7)
     image = np.full((1, 30, 30), 0.7, np.float32)
     image[:, 15:19] = 0.35  # like cartilage
     image[:, 19:] = 0.1
@@ -150,7 +151,7 @@ def test_gray_values_that_only_everything_else_has_end_walks():
     image[:, 22:25, 10:20], seeds[:, 23, 11:19] = 0.35, 255  # strokes have seen such gray elsewhere
     words = dict(spacing=(3, 1, 1), resolution=1, contrast=0.07)
     alone, told = (random_walker(image, seeds, likeness=x, **words)[1] for x in (0, 0.02))
-    assert told[0, 17].max() < 0.1 < 0.4 < alone[0, 17].min()
+    assert told[0, 17].max() < 0.1 < 0.3 < alone[0, 17].min()
     assert told[0, 5:14, 5:25].min() > 0.9
 
 
