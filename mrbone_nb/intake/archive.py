@@ -58,7 +58,9 @@ def _checked(name: str, archive: zipfile.ZipFile, free: int) -> list[zipfile.Zip
     size, packed = sum(i.file_size for i in infos), sum(i.compress_size for i in infos)
     if size > MAX_BYTES or size > free * 0.9:
         limit = min(MAX_BYTES, int(free * 0.9)) / 1e9
-        raise InputError(f"{name}: would grow to {size / 1e9:.1f} GB (limit {limit:.1f} GB); not unpacked. Unpack a part")
+        raise InputError(
+            f"{name}: would grow to {size / 1e9:.1f} GB (limit {limit:.1f} GB); not unpacked. Unpack a part"
+        )
     for info in [i for i in infos if i.file_size > SMALL]:
         if info.file_size > MAX_RATIO * max(1, info.compress_size):
             raise InputError(

@@ -12,7 +12,9 @@ from .issues import Issue, count, named, note
 from .records import Frame
 from .scan import Scan
 
-LOCALIZER = re.compile(r"(?<![a-z])(loc|locali[sz]er?s?|scouts?|survey|topogram|3[ -]?plane|plan scan|smart ?brain)(?![a-z])")
+LOCALIZER = re.compile(
+    r"(?<![a-z])(loc|locali[sz]er?s?|scouts?|survey|topogram|3[ -]?plane|plan scan|smart ?brain)(?![a-z])"
+)
 UNFIT = {"phase", "field map", "velocity", "imaginary", "real"}
 CURE = {
     "truncated": "Copy the file again from its source",
@@ -147,17 +149,18 @@ def _geometry(group: Group) -> list[Issue]:
 
 
 def _single(frame: Frame, spacing: float | None) -> Issue:
+    start = f"{frame.label} (1 of 1 files): a single slice"
     if spacing is None:
-        extent = "its extent across the plane is unknown (no Slice Thickness (0018,0050)); not built"
-    else:
-        tag = "Spacing Between Slices" if frame.between else "Slice Thickness"
-        extent = f"its extent across the plane is the {tag} of {spacing:g} mm"
+        text = (
+            "its extent across the plane is unknown (no Slice Thickness (0018,0050)); not built. Choose another series"
+        )
+        return Issue("extent", f"{start}; {text}", build=True)
+    tag = "Spacing Between Slices" if frame.between else "Slice Thickness"
     return Issue(
         "single",
-        f"{frame.label} (1 of 1 files): a single slice; {extent}. No 3D model can come of one slice: choose another "
-        'series, or accept "single" to export a mask of it',
+        f"{start}; its extent across the plane is the {tag} of {spacing:g} mm. No 3D model can come of one slice: give "
+        'the folder of its series, choose another one, or accept "single" to export a mask of it',
         blocks=True,
-        build=spacing is None,
     )
 
 

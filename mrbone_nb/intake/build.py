@@ -11,20 +11,28 @@ from ..memory import GIB, LIMIT, available
 from . import geometry
 from .geometry import Stack
 from .groups import Group
-from .issues import Issue, count, named
+from .issues import Issue, count
 from .pixels import stored_values
 from .records import Frame
 
 MAX_PLANES = 4  # times as many planes as there are slices: more are not made up to close gaps
 
 
+class Undecodable(Exception):
+    """Name the frames whose pixels could not be decoded, each with the reason."""
+
+    def __init__(self, frames: list[tuple[Frame, str]]) -> None:
+        super().__init__(f"{len(frames)} frames")
+        self.frames = frames
+
+
 @dataclass(slots=True)
 class Built:
     """An array with its grid, and what was found wrong on the way."""
 
-    array: np.ndarray | None
-    stack: Stack | None = None
-    spacing: tuple[float, float, float] | None = None
+    array: np.ndarray
+    stack: Stack
+    spacing: tuple[float, float, float]
     issues: list[Issue] = field(default_factory=list)
     made_up: tuple[int, ...] = ()  # planes that were interpolated
 
@@ -75,33 +83,25 @@ def _check_room(shape: tuple[int, ...], width: int) -> None:
 
 
 def build(group: Group) -> Built:
-    """Give the volume of a stack, even where something is wrong with it; the issues say what."""
+    """Give the volume of a stack, even where something is wrong with it; the issues say what.
+
+    Raises
+    ------
+    Undecodable
+        Where the pixels of some frames cannot be decoded.
+    """
     stack = geometry.measure(group.frames)
     frames = [group.frames[k] for k in stack.order]
     array, failed, odd = load(frames)
     if failed:
-        return _without(group, frames, failed)
-    first = frames[0]
-    issues = value_issues(array, odd, len(frames))
-    spacing = None if stack.spacing is None else (stack.spacing, *first.spacing)
-    built = Built(array, stack, spacing, issues)
-    if spacing is not None and len(frames) > 1:
+        raise Undecodable([(frames[k], failed[k]) for k in sorted(failed)])
+    built = Built(array, stack, (stack.spacing, *frames[0].spacing), value_issues(array, odd, len(frames)))
+    if len(frames) > 1:
         if crooked(stack):
             _straighten(built)
         if stack.gaps:
             _even_out(built)
     return built
-
-
-def _without(group: Group, frames: list[Frame], failed: dict[int, str]) -> Built:
-    """Say which files could not be decoded; they are faults of the group from now on."""
-    bad = [frames[k] for k in sorted(failed)]
-    reasons = list(dict.fromkeys(failed[k] for k in sorted(failed)))
-    for k in sorted(failed):
-        group.bad.append((frames[k], "undecodable", failed[k]))
-    group.frames = [f for k, f in enumerate(frames) if k not in failed]
-    text = f"{named([f.label for f in bad], len(frames))}: unreadable, {reasons[0]}; not built."
-    return Built(None, issues=[Issue("undecodable", text, build=True)])
 
 
 def value_issues(array: np.ndarray, odd: int, planes: int) -> list[Issue]:
@@ -157,10 +157,10 @@ def _even_out(built: Built) -> None:
     usual = built.spacing[0]
     planes = int(round(height[-1] / usual)) + 1
     if planes > MAX_PLANES * len(height):
-        built.array = None
-        text = f"{count(len(height), 'slice')} over {height[-1]:.1f} mm with gaps too wide to close; not built"
-        built.issues.append(Issue("gap", text, build=True))
-        return
+        raise InputError(
+            f"{count(len(height), 'slice')} over {height[-1]:.1f} mm, {usual:.2f} mm apart where they are closest: gaps too "
+            "wide to close; not built. Find the missing slices, or choose another series"
+        )
     step = float(height[-1] / (planes - 1))
     grid = step * np.arange(planes)
     before = np.clip(np.searchsorted(height, grid + 1e-9, side="right") - 1, 0, len(height) - 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .headers import component, read_place, read_scale
+from .planes import component, read_place, read_scale
 from .records import Frame
 from .tags import BadValue, get, item, items, number, numbers, text, texts
 

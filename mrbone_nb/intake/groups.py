@@ -76,7 +76,7 @@ def _tell_strays(groups: list[Group]) -> None:
         if names:
             text = (
                 f"{named(names, len(names) + len(main.frames))}: damaged, or under another Series Instance UID "
-                "(0020,000E); left out, though it seems to belong to this series. Copy it again, or accept \"damaged\""
+                '(0020,000E); left out, though it seems to belong to this series. Copy it again, or accept "damaged"'
             )
             main.issues.append(Issue("damaged", text, blocks=True))
 
@@ -96,7 +96,9 @@ def _orientations(groups: list[Group]) -> int:
     """In how many directions, more than a degree apart, the stacks of a series lie."""
     known: list[Frame] = []
     for group in groups:
-        if group.kind in ("stack", "single") and all(geometry.angle_between(group.first.axes, f.axes) > 1 for f in known):
+        if group.kind in ("stack", "single") and all(
+            geometry.angle_between(group.first.axes, f.axes) > 1 for f in known
+        ):
             known.append(group.first)
     return max(1, len(known))
 
@@ -295,7 +297,11 @@ def _attach(lost: list[Frame], groups: list[Group]) -> None:
     if lost and not groups:
         groups.append(Group([], kind="unreadable"))
     for frame in lost:
-        alike = [g for g in groups if g.frames and g.first.echo_time == frame.echo_time and g.first.component == frame.component]
+        alike = [
+            g
+            for g in groups
+            if g.frames and g.first.echo_time == frame.echo_time and g.first.component == frame.component
+        ]
         fitting = max(alike or groups, key=lambda g: len(g.frames))
         name, what = frame.faults[0] if frame.faults else ("position", "no place in space")
         fitting.bad.append((frame, name, what))

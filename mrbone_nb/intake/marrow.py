@@ -9,7 +9,21 @@ from .records import Frame
 FAT_WORDS = re.compile(
     r"(?<![a-z])(fs|fatsat|fat[ _-]?sat\w*|spir|spair|stir|tirm|ideal[ _-]?w\w*|water|we|chemsat|dixon[ _-]?w)(?![a-z])"
 )
-SUPPRESSING = {"FS", "SFS", "FATSAT", "FAT_SAT", "FSS", "FSI", "SPIR", "SPAIR", "STIR", "ASPIR", "FAT", "FAT_AND_WATER", "WATER"}
+SUPPRESSING = {
+    "FS",
+    "SFS",
+    "FATSAT",
+    "FAT_SAT",
+    "FSS",
+    "FSI",
+    "SPIR",
+    "SPAIR",
+    "STIR",
+    "ASPIR",
+    "FAT",
+    "FAT_AND_WATER",
+    "WATER",
+}
 
 
 def polarity(frame: Frame) -> tuple[str, str]:

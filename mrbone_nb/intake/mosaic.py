@@ -77,9 +77,13 @@ def _siemens(frame: Frame, tiles: int, csa: dict[str, list[str]]) -> list[Frame]
     normal = [_float(v) for v in csa.get("SliceNormalVector", [])[:3]]
     between = frame.between or _float((csa.get("SpacingBetweenSlices") or [""])[0])
     if layout is None:
-        return _refuse(frame, f"a mosaic of {tiles} slices, which do not fit into {frame.rows} × {frame.columns} pixels")
+        return _refuse(
+            frame, f"a mosaic of {tiles} slices, which do not fit into {frame.rows} × {frame.columns} pixels"
+        )
     if len(normal) != 3 or None in normal or abs(math.hypot(*normal) - 1) > 0.01:
-        return _refuse(frame, "a mosaic whose header does not say in which direction its slices run (SliceNormalVector)")
+        return _refuse(
+            frame, "a mosaic whose header does not say in which direction its slices run (SliceNormalVector)"
+        )
     if not between or not 0.01 <= abs(between) <= 500:
         return _refuse(frame, "a mosaic without Spacing Between Slices (0018,0088)")
     if frame.position is None or frame.axes is None or frame.spacing is None:

@@ -16,7 +16,9 @@ TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 76
 UNITS = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 1e-3}  # to mm: not stated, m, mm, µm
 SCANNER = 1  # code of a form that gives places in the scanner
 SAME_MM = 0.01
-FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI counts to the right, to the front and up; DICOM to the left, to the back, up
+FLIP = np.diag(
+    [-1.0, -1.0, 1.0, 1.0]
+)  # NIfTI counts to the right, to the front and up; DICOM to the left, to the back, up
 
 
 def read_header(entry: Entry, head: bytes) -> Stored:
@@ -49,7 +51,11 @@ def read_header(entry: Entry, head: bytes) -> Stored:
         offset = struct.unpack(order + "q", head[168:176])[0]
         slope, intercept = struct.unpack(order + "2d", head[176:192])
         forms, quaternion = struct.unpack(order + "2i", head[344:352]), struct.unpack(order + "6d", head[352:400])
-        rows, unit, magic = struct.unpack(order + "12d", head[400:496]), struct.unpack(order + "i", head[500:504])[0], head[4:8]
+        rows, unit, magic = (
+            struct.unpack(order + "12d", head[400:496]),
+            struct.unpack(order + "i", head[500:504])[0],
+            head[4:8],
+        )
     else:
         raise ValueError("no NIfTI header")
     if magic[:2] == b"ni":
@@ -59,7 +65,9 @@ def read_header(entry: Entry, head: bytes) -> Stored:
         raise ValueError(f"values begin at byte {offset}")
     scaled = math.isfinite(slope) and slope != 0 and math.isfinite(intercept)
     packed = entry.name.lower().endswith(".gz")
-    found = Stored(_shape(dim), dtype, 0 if packed else int(offset), "gzip" if packed else "", int(offset) if packed else 0)
+    found = Stored(
+        _shape(dim), dtype, 0 if packed else int(offset), "gzip" if packed else "", int(offset) if packed else 0
+    )
     found.slope, found.intercept = (slope, intercept) if scaled else (1.0, 0.0)
     _place(entry, found, pixdim, forms, quaternion, np.reshape(rows, (3, 4)), unit & 7)
     return found
@@ -139,7 +147,10 @@ def _qform(quaternion, pixdim) -> np.ndarray:
 def _compare(entry: Entry, found: Stored, qform: np.ndarray, sform: np.ndarray, chosen: str) -> None:
     if len(found.shape) < 3 or not np.isfinite(qform).all() or not np.isfinite(sform).all():
         return
-    ends = np.array([[x, y, z, 1] for x in (0, 1) for y in (0, 1) for z in (0, 1)]) * [*(np.array(found.shape[:3]) - 1), 1]
+    ends = np.array([[x, y, z, 1] for x in (0, 1) for y in (0, 1) for z in (0, 1)]) * [
+        *(np.array(found.shape[:3]) - 1),
+        1,
+    ]
     apart = float(np.abs(ends @ qform.T - ends @ sform.T).max())
     if apart > max(SAME_MM, 1e-5 * float(np.abs(ends @ sform.T).max())):
         text = (

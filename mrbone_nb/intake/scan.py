@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError
-from . import files, frames, headers, mosaic
+from . import files, frames, headers, mosaic, pixelinfo, planes
 from .files import Damaged, Entry, Skip
 from .groups import Group, split
 from .issues import clean
-from .records import Frame
+from .records import Frame, Source
 
 JUNK = {".ds_store", "thumbs.db", "desktop.ini"}
 REASONS = {
@@ -106,7 +106,9 @@ def _look(scan: Scan, entries: list[Entry]) -> None:
                 named_so = files.kind_of(b"", entry.name) == "broken dicom"
                 found += read_file(entry, head, sure=kind == "dicom" or named_so)
             elif kind == "broken dicom":
-                scan.damaged.append((entry.name, "its beginning is damaged, or it is no DICOM file in spite of its name"))
+                scan.damaged.append(
+                    (entry.name, "its beginning is damaged, or it is no DICOM file in spite of its name")
+                )
             elif kind in ("nifti", "nrrd", "metaimage"):
                 scan.volumes.append(entry)
             else:
@@ -151,16 +153,16 @@ def read_file(entry: Entry, head: bytes, sure: bool = True) -> list[Frame]:
         raise Damaged(f"the header cannot be read ({type(error).__name__})") from None
 
 
-def _frames_of(entry: Entry, opened: files.Opened, source: headers.Source) -> list[Frame]:
+def _frames_of(entry: Entry, opened: files.Opened, source: Source) -> list[Frame]:
     faults: list[tuple[str, str]] = []
-    source.pixels = headers.read_pixels(entry, opened, faults)
+    source.pixels = pixelinfo.read_pixels(entry, opened, faults)
     if faults:
-        frame = headers.read_classic(opened, source)
+        frame = planes.read_classic(opened, source)
         frame.faults, frame.index = faults + frame.faults, -1
         return [frame]
     if frames.is_multiframe(opened):
         return frames.read_multiframe(opened, source)
-    frame = headers.read_classic(opened, source)
+    frame = planes.read_classic(opened, source)
     if source.pixels.frames > 1:
         what = f"{source.pixels.frames} frames in one file that says nothing of their places"
         frame.faults.insert(0, ("position", what))

@@ -120,7 +120,9 @@ def _nrrd_place(entry: Entry, found: Stored, fields: dict[str, str]) -> None:
     else:
         raise InputError(f"{entry.name}: neither space directions nor spacings: the voxel size is unknown; not read")
     if "space directions" not in fields or "space origin" not in fields or space not in TO_LPS:
-        found.issues.append(nowhere(entry, "no origin and directions in a named space (such as left-posterior-superior)"))
+        found.issues.append(
+            nowhere(entry, "no origin and directions in a named space (such as left-posterior-superior)")
+        )
 
 
 # ---------------------------------------------------------------------------------------------------- MetaImage

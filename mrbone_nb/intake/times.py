@@ -170,7 +170,9 @@ def _same_pixels(a: Frame, b: Frame) -> bool:
 
 
 def _clash_issue(pairs: list[tuple[str, str]], total: int) -> Issue:
-    shown = ", ".join(f"{a} and {b}" for a, b in pairs[:2]) + (f" and {count(len(pairs) - 2, 'more pair')}" if pairs[2:] else "")
+    shown = ", ".join(f"{a} and {b}" for a, b in pairs[:2]) + (
+        f" and {count(len(pairs) - 2, 'more pair')}" if pairs[2:] else ""
+    )
     return Issue(
         "duplicates",
         f"{shown}: two different images at one position ({len(pairs)} of {total} files), which no header value tells "

@@ -37,13 +37,17 @@ def values(shape=SHAPE, seed: int = 3) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 4096, shape).astype("u2")
 
 
-def plane(i: int = 0, array: np.ndarray | None = None, axes=AXES, origin=ORIGIN, spacing=SPACING, **tags) -> FileDataset:
+def plane(
+    i: int = 0, array: np.ndarray | None = None, axes=AXES, origin=ORIGIN, spacing=SPACING, **tags
+) -> FileDataset:
     """One MR image, the i-th of a stack."""
     series = tags.pop("SeriesInstanceUID", uid("series"))
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = MR
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPInstanceUID = tags.pop("SOPInstanceUID", uid(series, i, tags.get("InstanceNumber"), tags.get("EchoTime")))
+    meta.MediaStorageSOPInstanceUID = tags.pop(
+        "SOPInstanceUID", uid(series, i, tags.get("InstanceNumber"), tags.get("EchoTime"))
+    )
     ds = FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)
     place = np.asarray(origin) + axes[:, 2] * spacing[0] * i
     facts = dict(

@@ -54,7 +54,10 @@ def test_a_series_by_number_key_or_uid(tmp_path):
 
 
 def test_a_localizer_is_never_the_default(tmp_path):
-    scout = [plane(k, axes=AXES[:, o], SeriesInstanceUID=uid("loc"), SeriesNumber=1) for k, o in enumerate([[0, 1, 2], [1, 2, 0]])]
+    scout = [
+        plane(k, axes=AXES[:, o], SeriesInstanceUID=uid("loc"), SeriesNumber=1)
+        for k, o in enumerate([[0, 1, 2], [1, 2, 0]])
+    ]
     many = stack(12, array=values()[0], SeriesInstanceUID=uid("loc2"), SeriesNumber=2, SeriesDescription="localizer")
     save(tmp_path / "both", scout + many + stack())
     assert np.array_equal(intake.read(tmp_path / "both").array, values())

@@ -61,7 +61,9 @@ def pack(ds, syntax, folder):
     return ds
 
 
-@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless, JPEGLSLossless, JPEGLosslessSV1], ids=lambda s: s.name[:14])
+@pytest.mark.parametrize(
+    "syntax", [RLELossless, JPEG2000Lossless, JPEGLSLossless, JPEGLosslessSV1], ids=lambda s: s.name[:14]
+)
 def test_lossless_syntaxes(tmp_path, syntax):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -78,7 +80,9 @@ def test_several_syntaxes_in_one_series(tmp_path):
     assert np.array_equal(intake.read(save(tmp_path, images)).array, values((8, *SIZE)))
 
 
-@pytest.mark.parametrize(("syntax", "cut"), [(RLELossless, True), (RLELossless, False), (JPEG2000Lossless, False), (JPEGLSLossless, False)])
+@pytest.mark.parametrize(
+    ("syntax", "cut"), [(RLELossless, True), (RLELossless, False), (JPEG2000Lossless, False), (JPEGLSLossless, False)]
+)
 def test_signed_values(tmp_path, syntax, cut):
     wanted = values((3, *SIZE)).astype("i2") - 2048
     images = images_of(3, (wanted & 0xFFF).astype("u2") if cut else wanted.view("u2"), PixelRepresentation=1)
@@ -211,7 +215,11 @@ def test_a_decoder_that_eats_memory_is_stopped(tmp_path, monkeypatch, by_looking
     if by_looking and sys.platform == "win32":
         pytest.skip("same code path as without")
     script = tmp_path / "child.py"
-    limit = "" if by_looking else "import resource; resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]) + (1 << 30),) * 2); "
+    limit = (
+        ""
+        if by_looking
+        else "import resource; resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]) + (1 << 30),) * 2); "
+    )
     eat = "kept = [(bytearray(1 << 24), time.sleep(0.005)) for _ in range(10_000)]"
     script.write_text(BAD_CHILD.format(what=limit + eat))
     monkeypatch.setattr(child, "SCRIPT", script)

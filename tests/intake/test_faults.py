@@ -105,7 +105,9 @@ def test_a_series_that_is_bad_throughout_is_refused(tmp_path, case):
     assert image is None and issues
 
 
-@pytest.mark.parametrize(("old", "new"), [(b"0.7\\0.6", b"0,7\\0,6"), (b"0.7\\0.6", b"abcdefg"), (b"0.7\\0.6", b"nan\\0.6")])
+@pytest.mark.parametrize(
+    ("old", "new"), [(b"0.7\\0.6", b"0,7\\0,6"), (b"0.7\\0.6", b"abcdefg"), (b"0.7\\0.6", b"nan\\0.6")]
+)
 def test_spacing_that_is_no_number(tmp_path, old, new):
     for path in sorted(save(tmp_path, stack()).iterdir()):
         put_text(path, old, new)
@@ -129,7 +131,9 @@ def test_headers_that_claim_too_much(tmp_path, tags, text):
 
 def test_several_values_for_rows(tmp_path):
     (path,) = save(tmp_path, [plane(0)]).iterdir()
-    put_text(path, b"\x28\0\x10\0US\x02\0\x0c\0\x28\0\x11\0US\x02\0\x0a\0", b"\x28\0\x10\0US\x0c\0\0\x80\0\0" + b"\0" * 8)
+    put_text(
+        path, b"\x28\0\x10\0US\x02\0\x0c\0\x28\0\x11\0US\x02\0\x0a\0", b"\x28\0\x10\0US\x0c\0\0\x80\0\0" + b"\0" * 8
+    )
     with pytest.raises(InputError, match="Rows .0028,0010. is 32768 and 0"):
         intake.read(tmp_path)
 

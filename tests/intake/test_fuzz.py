@@ -82,7 +82,9 @@ def check(folder, sound, name):
             assert issues
             continue
         assert image.GetSize() == SHAPE[::-1][:2] + (SLICES,)
-        corners = [image.TransformIndexToPhysicalPoint(i) for i in ((0, 0, 0), (SHAPE[2] - 1, SHAPE[1] - 1, SLICES - 1))]
+        corners = [
+            image.TransformIndexToPhysicalPoint(i) for i in ((0, 0, 0), (SHAPE[2] - 1, SHAPE[1] - 1, SLICES - 1))
+        ]
         wanted = sound if len(list(folder.iterdir())) > 1 else stated(folder / name, sound)
         assert np.abs(np.array(corners) - wanted).max() < 0.05, "another geometry, and nothing was said"
 

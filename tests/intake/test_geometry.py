@@ -14,7 +14,11 @@ def shifted(along=(), sideways=()):
     """The usual stack with some planes moved along the normal, or every plane moved within itself."""
     images = []
     for i in range(SHAPE[0]):
-        place = places()[i] + AXES[:, 2] * (along[i] if len(along) else 0) + AXES[:, 1] * (sideways[i] if len(sideways) else 0)
+        place = (
+            places()[i]
+            + AXES[:, 2] * (along[i] if len(along) else 0)
+            + AXES[:, 1] * (sideways[i] if len(sideways) else 0)
+        )
         images.append(plane(i, ImagePositionPatient=[f"{v:.6f}" for v in place]))
     return images
 
@@ -126,7 +130,9 @@ def test_slices_short_of_what_the_header_counts(tmp_path):
 
 
 def test_whole_echoes_left_out_are_no_fault(tmp_path):
-    images = stack(4, EchoNumbers=1, ImagesInAcquisition=16) + stack(4, EchoNumbers=3, EchoTime="30", ImagesInAcquisition=16)
+    images = stack(4, EchoNumbers=1, ImagesInAcquisition=16) + stack(
+        4, EchoNumbers=3, EchoTime="30", ImagesInAcquisition=16
+    )
     assert intake.read(save(tmp_path, images), echo=3).issues == ()
 
 

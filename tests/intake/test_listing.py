@@ -46,7 +46,13 @@ def test_volumes_are_split_by_patient_series_echo_and_type(tmp_path):
     images += stack(SeriesInstanceUID=uid("pd"), SeriesNumber=4, SeriesDescription="pd")
     images += stack(SeriesInstanceUID=uid("other"), PatientID="XX", SeriesNumber=5)
     images += [
-        plane(i, SeriesInstanceUID=uid("gre"), SeriesNumber=6, ImageType=["ORIGINAL", "PRIMARY", kind], InstanceNumber=9 * k + i)
+        plane(
+            i,
+            SeriesInstanceUID=uid("gre"),
+            SeriesNumber=6,
+            ImageType=["ORIGINAL", "PRIMARY", kind],
+            InstanceNumber=9 * k + i,
+        )
         for k, kind in enumerate("MP")
         for i in range(8)
     ]
@@ -68,7 +74,9 @@ def test_the_table_holds_a_line_for_each_row_and_each_issue_once(tmp_path):
 
 
 def test_many_time_points_make_one_line(tmp_path):
-    save(tmp_path, [plane(i, TemporalPositionIdentifier=t, InstanceNumber=9 * t + i) for t in range(9) for i in range(3)])
+    save(
+        tmp_path, [plane(i, TemporalPositionIdentifier=t, InstanceNumber=9 * t + i) for t in range(9) for i in range(3)]
+    )
     found = intake.inventory(tmp_path)
     assert len(found) == 9
     assert "1-9" in str(found) and "9 volumes" in str(found)

@@ -97,7 +97,9 @@ def test_a_mosaic_whose_marks_were_taken_out(tmp_path):
 
 
 def grid(array, with_places=True):
-    ds = plane(0, tiled(array, across=3, down=3), ImageType=["ORIGINAL", "PRIMARY", "M", "VFRAME"], ImagePositionPatient=None)
+    ds = plane(
+        0, tiled(array, across=3, down=3), ImageType=["ORIGINAL", "PRIMARY", "M", "VFRAME"], ImagePositionPatient=None
+    )
     block = ds.private_block(0x0065, "Image Private Header", create=True)
     items = []
     for k in range(len(array)):

@@ -34,7 +34,9 @@ def test_one_file_for_each_echo(tmp_path):
 
 
 def test_one_file_for_each_time_point(tmp_path):
-    files = [enhanced([dict(position=p) for p in places()], values() // k, SOPInstanceUID=f"1.2.{k}") for k in (1, 2, 3)]
+    files = [
+        enhanced([dict(position=p) for p in places()], values() // k, SOPInstanceUID=f"1.2.{k}") for k in (1, 2, 3)
+    ]
     found = intake.inventory(save(tmp_path, files))
     assert len(found) == 3 and all(r.size == (8, 12, 10) for r in found)
 

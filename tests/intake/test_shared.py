@@ -31,7 +31,11 @@ def checks(monkeypatch):
 
 
 def failed(verdicts):
-    return {v.get("case"): (v["verdict"], v.get("why") or v.get("error") or v.get("issues")) for v in verdicts if v["verdict"] != "PASS"}
+    return {
+        v.get("case"): (v["verdict"], v.get("why") or v.get("error") or v.get("issues"))
+        for v in verdicts
+        if v["verdict"] != "PASS"
+    }
 
 
 def test_real_folders(checks):

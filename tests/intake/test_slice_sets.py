@@ -19,7 +19,9 @@ def radial(count=9, aside=0.0, **tags):
         row, column = np.array([np.cos(angle), np.sin(angle), 0]), np.array([0, 0, -1.0])
         axes = np.stack([row, column, np.cross(row, column)], 1)
         corner = CENTER - row * 9 * 0.6 / 2 - column * 11 * 0.7 / 2 + axes[:, 2] * aside * (k % 2)
-        images.append(plane(0, values()[k % 8], axes, corner, SPACING, InstanceNumber=k + 1, SOPInstanceUID=f"1.2.{k}", **tags))
+        images.append(
+            plane(0, values()[k % 8], axes, corner, SPACING, InstanceNumber=k + 1, SOPInstanceUID=f"1.2.{k}", **tags)
+        )
     return images
 
 
