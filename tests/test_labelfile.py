@@ -143,7 +143,7 @@ def test_headers_that_point_at_other_files_are_refused(tmp_path):
     (tmp_path / "secret.raw").write_bytes(bytes(range(60)))
     (tmp_path / "a.nrrd").write_text(
         "NRRD0004\ntype: uchar\ndimension: 3\nspace: left-posterior-superior\nsizes: 3 4 5\n"
-        "space directions: (1,0,0) (0,1,0) (0,0,1)\nencoding: raw\ndata file: secret.raw\n"
+        "space directions: (1,0,0) (0,1,0) (0,0,1)\nencoding: raw\ndata file: secret.raw\n\n"
     )
     (tmp_path / "a.mha").write_text(
         "ObjectType = Image\nNDims = 3\nDimSize = 3 4 5\nElementSpacing = 1 1 1\nElementType = MET_UCHAR\n"
