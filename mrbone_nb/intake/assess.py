@@ -15,7 +15,7 @@ from .scan import Scan
 LOCALIZER = re.compile(
     r"(?<![a-z])(loc|locali[sz]er?s?|scouts?|survey|topogram|3[ -]?plane|plan scan|smart ?brain)(?![a-z])"
 )
-UNFIT = {"phase", "field map", "velocity", "imaginary", "real"}
+UNFIT = {"phase", "field map", "velocity", "imaginary", "real", "projection"}
 CURE = {
     "truncated": "Copy the file again from its source",
     "undecodable": "Copy the file again, or export it uncompressed",
@@ -49,6 +49,8 @@ def assess(group: Group, scan: Scan) -> list[Issue]:
             found.append(_localizer(group))
         elif group.orientations > 1:
             found.append(_orientations(group))
+        if group.stacks > 1:
+            found.append(_stacks(group))
     found += _beside(group, scan)
     return sorted(found, key=lambda i: (i.is_note, not i.build, not i.blocks))
 
@@ -269,6 +271,14 @@ def _localizer(group: Group) -> Issue:
     if group.orientations > 1:
         why = f"a localizer (scout): one of {group.orientations} orientations in its series"
     return Issue("localizer", f"{count(file_count(group), 'file')}: {why}; never chosen by itself. Choose the scan")
+
+
+def _stacks(group: Group) -> Issue:
+    return Issue(
+        "stacks",
+        f"{count(file_count(group), 'file')}: one of {group.stacks} stacks in one series, {group.apart:.0f} mm or more apart "
+        "(both sides of the body, or many slices missing between); they were kept apart. Look whether slices are missing",
+    )
 
 
 def _orientations(group: Group) -> Issue:

@@ -8,7 +8,7 @@ from .rows import Row, series_key
 from .scan import Scan
 
 SHOWN = 8  # choices in an error text
-UNFIT = ("phase", "field map", "velocity", "real", "imaginary")
+UNFIT = ("phase", "field map", "velocity", "real", "imaginary", "projection")
 
 
 def nothing(scan: Scan) -> str:

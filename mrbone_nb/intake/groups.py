@@ -13,6 +13,7 @@ from .issues import Issue, named, note
 from .records import Frame
 
 ECHO_STEP = 5e-3  # echo times that differ by less than this part are the same
+FAR_MM, FAR_STEPS = 25.0, 5.0  # a gap beyond both parts a series into stacks
 FEW = 0.1  # share of frames up to which odd ones are called faulty rather than a volume of their own
 
 
@@ -29,6 +30,8 @@ class Group:
     clash: list[Frame] = field(default_factory=list)  # further images at places that are taken
     siblings: int = 1  # volumes in the same series
     orientations: int = 1  # directions in which the volumes of the same series lie
+    stacks: int = 1  # parts of one series that lie far apart along the normal
+    apart: float = 0.0  # mm between them
 
     @property
     def first(self) -> Frame:
@@ -223,12 +226,28 @@ def _split_grids(frames: list[Frame]) -> list[Group]:
     main = max(grids, key=lambda k: len(grids[k]))
     odd = sum(len(v) for k, v in grids.items() if k != main)
     if not odd or not is_few(odd, len(grids[main])):
-        return [Group(members) for members in grids.values()]
+        return [stack for members in grids.values() for stack in _split_far(members)]
     group = Group(grids[main])
     for key, members in grids.items():
         if key != main:
             group.bad += [(f, *_difference(f, group.frames[0], key, main)) for f in members]
     return [group]
+
+
+def _split_far(frames: list[Frame]) -> list[Group]:
+    """Part a series that covers two places far apart, as both knees in one run."""
+    heights = geometry.heights(frames)
+    order = np.argsort(heights, kind="stable")
+    steps = np.diff(heights[order])
+    between = steps[steps > 0.01]
+    if not len(between):
+        return [Group(frames)]
+    far = steps > max(FAR_MM, FAR_STEPS * float(np.median(between)))
+    parts = [part.tolist() for part in np.split(order, np.flatnonzero(far) + 1)]
+    if len(parts) == 1 or min(map(len, parts)) < 3:
+        return [Group(frames)]
+    apart = float(steps[far].min())
+    return [Group([frames[k] for k in sorted(part)], stacks=len(parts), apart=apart) for part in parts]
 
 
 def is_few(odd: int, usual: int) -> bool:

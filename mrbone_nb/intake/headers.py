@@ -14,7 +14,7 @@ from .tags import number, private, text, texts
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-DICOMDIR = "1.2.840.10008.1.3.10"
+DIRECTORY_RECORDS = 0x00041220  # what makes a DICOMDIR
 UID_FORM = re.compile(r"[0-2](\.(0|[1-9][0-9]*)){3,}")
 UNKNOWN = "unknown kind of object"
 STORAGE = "1.2.840.10008.5.1.4.1.1."
@@ -29,7 +29,7 @@ def read_source(entry: Entry, opened: Opened) -> Source:
     """Give the file-level facts, or raise `Skip` for what is not an image."""
     ds = opened.header
     sop_class = text(ds, 0x00080016)
-    if sop_class == DICOMDIR or entry.name.rpartition("/")[2].upper() == "DICOMDIR":
+    if tags.get(ds, DIRECTORY_RECORDS) is not None or entry.name.rpartition("/")[2].upper() == "DICOMDIR":
         raise Skip("a DICOMDIR, whose references are not followed")
     if not sop_class and tags.get(ds, 0x00280010) is None and opened.pixel_kind is None:
         raise Damaged("no image in it, and no SOP Class UID (0008,0016) that says what else it is")

@@ -135,7 +135,7 @@ class Inventory:
         """Each issue once, with the rows that it concerns."""
         concerns: dict[str, list[int]] = {}
         for row in self.rows:
-            for issue in row.issues:
+            for issue in (i for i in row.issues if not row.is_localizer or i.name == "localizer"):
                 concerns.setdefault(str(issue), []).append(row.number)
         out = []
         for text, numbers in concerns.items():

@@ -52,8 +52,10 @@ def _ge_part(ds: Dataset) -> str:
 
 
 def component(image_type: tuple[str, ...], complex_part: str = "", vendor_part: str = "") -> str:
-    """Tell what the values are: "magnitude", "phase", "real", "imaginary", "field map", "water", "fat", …"""
+    """Tell what the values are: "magnitude", "phase", "real", "imaginary", "field map", "projection", "water", "fat", …"""
     words = set(image_type[2:])
+    if words & {"PROJECTION IMAGE", "MIP", "CSA MIP", "MIN IP", "MNIP"}:
+        return "projection"
     if any(w in words for w in ("P", "SW_P", "PHASE", "PHASE MAP", "PHASE_MAP", "P_FFE", "P_SE", "P_IR")):
         return "phase"
     if any(w in words for w in ("B0", "B0 MAP", "FIELD_MAP", "FIELDMAP", "FIELD MAP", "FREQUENCY", "FM")):

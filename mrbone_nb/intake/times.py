@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 
 import numpy as np
 
@@ -44,7 +45,7 @@ def _as_groups(group: Group, parts: list[tuple[list[Frame], str]], places: int) 
     out = []
     for k, (members, by) in enumerate(parts):
         part = f"volume {k + 1} of {len(parts)} (by {by})"
-        out.append(Group(members, list(group.bad), list(group.issues), echo=group.echo, part=part))
+        out.append(replace(group, frames=members, bad=list(group.bad), issues=list(group.issues), part=part, clash=[]))
     if parts[0][1] == "order":
         text = (
             f"{len(group.frames)} images at {places} places, told apart by the order of Instance Number (0020,0013) alone; "

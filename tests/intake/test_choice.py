@@ -1,5 +1,8 @@
 """Which volume `read` takes, and how it asks."""
 
+import json
+import pickle
+
 import numpy as np
 import pytest
 from made_dicom import AXES, plane, save, stack, uid, values
@@ -118,3 +121,10 @@ def test_read_all_gives_every_volume(two_echoes):
     found = intake.read_all(two_echoes)
     assert [image.GetSize() for image, _ in found] == [(10, 12, 8)] * 2
     assert [issues for _, issues in found] == [[], []]
+
+
+def test_issues_are_plain_text_that_keeps_its_name(two_echoes):
+    issue = intake.Issue("gap", "a gap", blocks=True)
+    again = pickle.loads(pickle.dumps(issue))
+    assert (str(again), again.name, again.blocks, again.build) == ("a gap", "gap", True, False)
+    assert json.loads(json.dumps([issue])) == ["a gap"]

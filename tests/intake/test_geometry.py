@@ -158,3 +158,20 @@ def test_two_stacks_side_by_side_come_apart(tmp_path):
     assert len(rows) == 2 and "in-plane" in rows[0].part
     assert intake.read(tmp_path, series=2).origin == pytest.approx(tuple(ORIGIN + AXES[:, 0] * 90), abs=1e-4)
     assert SPACING == (3.3, 0.7, 0.6)
+
+
+def test_both_knees_in_one_series_come_apart(tmp_path):
+    left = [plane(i, values(seed=4)[i], origin=ORIGIN + AXES[:, 2] * 120, InstanceNumber=50 + i) for i in range(8)]
+    rows = intake.inventory(save(tmp_path, stack() + left))
+    assert [r.size for r in rows] == [(8, 12, 10)] * 2
+    assert all("2 stacks in one series, 97 mm" in r.issues[0] for r in rows)
+    assert {tuple(np.round(intake.read(tmp_path, series=k).origin, 3)) for k in (1, 2)} == {
+        tuple(np.round(ORIGIN, 3)),
+        tuple(np.round(ORIGIN + AXES[:, 2] * 120, 3)),
+    }
+
+
+def test_gaps_too_wide_to_close_are_refused(tmp_path):
+    save(tmp_path, [plane(i, values()[i % 8]) for i in (0, 1, 60, 61)])
+    with pytest.raises(InputError, match="too wide to close"):
+        intake.read(tmp_path)

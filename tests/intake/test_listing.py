@@ -150,10 +150,11 @@ def test_dicomdir_and_reports_are_skipped(tmp_path):
     index.DirectoryRecordSequence = [record]
     report = plane(0, Modality="SR", SOPClassUID="1.2.840.10008.5.1.4.1.1.88.22")
     del report.PixelData
-    save(folder, [index, report], ["DICOMDIR", "report.dcm"])
+    save(folder, [index, index, report], ["DICOMDIR", "INDEX.OLD", "report.dcm"])
     found = intake.inventory(folder)
     assert len(found) == 1 and found[0].warnings == ()
     reasons = dict(found.skipped)
+    assert "not followed" in reasons["INDEX.OLD"]
     assert "not followed" in reasons["DICOMDIR"] and "Basic Text SR" not in reasons["DICOMDIR"]
     assert "no image" in reasons["report.dcm"]
 
@@ -196,3 +197,9 @@ def test_a_folder_without_images_lists_nothing_and_says_why(tmp_path):
     found = intake.inventory(tmp_path)
     assert len(found) == 0 and "a.txt" in str(found)
     assert values().shape == (8, 12, 10)
+
+
+def test_projections_are_marked(tmp_path):
+    save(tmp_path, stack(ImageType=["DERIVED", "SECONDARY", "PROJECTION IMAGE"]))
+    (row,) = intake.inventory(tmp_path)
+    assert row.component == "projection" and "unfit" in row.warnings[0]
