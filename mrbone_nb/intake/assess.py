@@ -220,6 +220,8 @@ def _promised(group: Group) -> list[Issue]:
     promised, have = group.first.source.promised, len(group.frames) + len(group.bad)
     if not promised or group.first.source.pixels.frames > 1 or group.first.tile is not None:
         return []
+    if "DERIVED" in group.first.image_type:
+        return []  # reformatted series keep the count of the one they were made from
     total = have * group.siblings
     if promised <= have or promised == total:
         return []

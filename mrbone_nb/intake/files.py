@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 FIRST_READ = 128 << 10  # holds the header of nearly every classic image
-MAX_HEADER = 256 << 20  # bytes of header, pixels not counted
+MAX_HEADER = 64 << 20  # bytes of header, pixels not counted
+MAX_READS = 2_000_000  # steps to take a header apart; the longest sound ones, of 10 000 frames, take less
 MAX_DEPTH = 40  # folders in folders
 PIXEL_TAGS = {0x7FE00010: "int", 0x7FE00008: "float", 0x7FE00009: "double"}
 LONG_VR = {b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"UN", b"UT", b"UC", b"UR", b"SQ", b"SV", b"UV"}
@@ -35,6 +36,26 @@ class Skip(Exception):
 
 class Damaged(Exception):
     """Say why a file that should be readable is not."""
+
+
+class Counted(io.BytesIO):
+    """Bytes to take a header from, within a number of steps: a small file may hold millions of empty elements."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.left = MAX_READS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read as usual, or stop where there is no end of it."""
+        self.left -= 1
+        if self.left < 0:
+            raise Damaged(f"a header that takes more than {MAX_READS} steps to read")
+        return super().read(size)
+
+
+def stream_of(data: bytes) -> io.BytesIO:
+    """Give bytes as a stream; only long ones are worth counting."""
+    return Counted(data) if len(data) > 4 * MAX_READS else io.BytesIO(data)
 
 
 @dataclass(slots=True)
@@ -77,7 +98,7 @@ def walk(folder: Path, skipped: list[tuple[str, str]]) -> Iterator[Entry]:
         for entry in found:
             name = prefix + entry.name
             try:
-                if entry.is_symlink():
+                if entry.is_symlink() or getattr(entry, "is_junction", bool)():
                     skipped.append((name, "a link, which is not followed"))
                 elif entry.is_dir(follow_symlinks=False):
                     if depth >= MAX_DEPTH:
@@ -189,10 +210,12 @@ def _parse(data: bytes, start: int, syntax: str, size: int) -> Opened:
 
     little = syntax != BIG_ENDIAN
     implicit = syntax in (IMPLICIT, GE_MIXED)
-    stream = io.BytesIO(data)
+    stream = stream_of(data)
     stream.seek(start)
     try:
         header = read_dataset(stream, implicit, little, stop_when=_at_pixels)
+    except Damaged:
+        raise
     except RecursionError:
         raise Damaged("sequences nested too deep") from None
     except Exception as error:  # pydicom raises nearly anything on broken bytes

@@ -52,24 +52,22 @@ class Issue(str):
     name: str
     blocks: bool
     build: bool
+    is_note: bool  # whether this is information only
 
-    def __new__(cls, name: str, text: str, blocks: bool = False, build: bool = False) -> Issue:
+    def __new__(cls, name: str, text: str, blocks: bool = False, build: bool = False, is_note: bool = False) -> Issue:
+        if text.lower().startswith("note") != is_note:  # a file may be called "notes": what begins so only informs
+            text = f"note: {text}" if is_note else f"file {text}"
         self = super().__new__(cls, text)
-        self.name, self.blocks, self.build = name, blocks or build, build
+        self.name, self.blocks, self.build, self.is_note = name, blocks or build, build, is_note
         return self
 
-    def __getnewargs__(self) -> tuple[str, str, bool, bool]:
-        return self.name, str(self), self.blocks, self.build
-
-    @property
-    def is_note(self) -> bool:
-        """Whether this is information only."""
-        return self.startswith("note")
+    def __getnewargs__(self) -> tuple[str, str, bool, bool, bool]:
+        return self.name, str(self), self.blocks, self.build, self.is_note
 
 
 def note(name: str, text: str) -> Issue:
     """Give an issue that only informs; its text begins with "note: "."""
-    return Issue(name, f"note: {text}")
+    return Issue(name, f"note: {text}", is_note=True)
 
 
 def check_accept(accept: Iterable[str]) -> tuple[str, ...]:

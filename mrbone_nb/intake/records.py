@@ -36,7 +36,7 @@ class Pixels:
         return (self.rows * self.columns * self.samples * self.allocated + 7) // 8
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Source:
     """One DICOM file: whose, of which series, made how."""
 
@@ -61,7 +61,7 @@ class Source:
     facts: dict = field(default_factory=dict)  # sequence facts: see headers.py
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Frame:
     """One plane: a classic image, a frame of a multi-frame file, or a tile of a mosaic."""
 

@@ -12,11 +12,14 @@ import re
 import struct
 from typing import TYPE_CHECKING, Any
 
+from .files import Damaged, stream_of
+
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
+LONG = 8 << 20  # bytes of a sequence beyond which the steps are counted
 MAX_TEXT = 20_000  # bytes of one text value that are looked at
 
 
@@ -164,13 +167,27 @@ def written_step(ds: Dataset, tag: int) -> tuple[float, ...]:
 
 def items(ds: Dataset | None, tag: int) -> list[Dataset]:
     """Give the items of a sequence, [] where missing or broken."""
-    if ds is None or get(ds, tag) is None:
+    element = None if ds is None else get(ds, tag)
+    if element is None:
         return []
     try:
-        value = ds[tag].value
+        if isinstance(element.value, bytes) and len(element.value) > LONG:
+            value = _long_sequence(element)
+        else:
+            value = ds[_key(tag)].value
+    except Damaged:
+        raise
     except Exception:  # pydicom raises nearly anything on broken sequences
         return []
     return list(value) if hasattr(value, "append") and not isinstance(value, (bytes, str)) else []
+
+
+def _long_sequence(element: Any) -> Any:
+    """Take a long sequence apart within a number of steps."""
+    from pydicom.filereader import read_sequence
+
+    stream = stream_of(element.value)
+    return read_sequence(stream, element.is_implicit_VR, element.is_little_endian, len(element.value), "iso8859")
 
 
 def item(ds: Dataset | None, tag: int) -> Dataset | None:

@@ -1,5 +1,6 @@
 """Compressed pixels: the same values from every syntax, and a decoder that may fail without harm."""
 
+import io
 import sys
 import time
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from made_dicom import ENHANCED_MR, enhanced, places, plane, save, stack, values
+from PIL import Image
 from pydicom import dcmread
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import (
@@ -14,6 +16,7 @@ from pydicom.uid import (
     UID,
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGBaseline8Bit,
     JPEGLossless,
     JPEGLosslessSV1,
     JPEGLSLossless,
@@ -169,6 +172,19 @@ def test_lossy_syntax_is_told(tmp_path):
     for ds in images:
         ds.file_meta.TransferSyntaxUID = JPEG2000
     assert "lossy" in intake.read(save(tmp_path, images)).issues[0]
+
+
+def test_a_baseline_jpeg(tmp_path):
+    smooth = np.add.outer(np.arange(40), np.arange(36)).astype("u1") * 3
+    coded = io.BytesIO()
+    Image.fromarray(smooth).save(coded, "JPEG", quality=95)
+    images = images_of(3, BitsAllocated=8, BitsStored=8, HighBit=7)
+    for ds in images:
+        ds.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+        ds.PixelData = encapsulate([coded.getvalue()])
+        ds["PixelData"].is_undefined_length, ds["PixelData"].VR = True, "OB"
+    volume = intake.read(save(tmp_path, images))
+    assert np.abs(volume.array - smooth).max() <= 4 and "lossy" in volume.issues[0]
 
 
 @pytest.mark.parametrize("name", ["1.2.840.10008.1.2.4.100", "1.2.840.10008.1.2.4.102"])

@@ -1,6 +1,7 @@
 """One bad file in a good series, or all of them: named with tag and number, never built as if whole."""
 
 import os
+import time
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from made_dicom import plane, put_text, save, stack, turn, uid, values
 
 from mrbone_nb import intake
 from mrbone_nb.errors import InputError
+from mrbone_nb.intake import files
 
 
 def with_one(k, **tags):
@@ -224,3 +226,36 @@ def test_inputs_stay_as_they_are(tmp_path):
     intake.read(tmp_path, accept=("echo", "gap"))
     intake.read_all(tmp_path)
     assert {p: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_a_file_called_notes_does_not_turn_a_warning_into_a_note(tmp_path):
+    save(tmp_path, stack(), ["notes.dcm", *(f"im{k}.dcm" for k in range(1, 8))])
+    data = (tmp_path / "notes.dcm").read_bytes()
+    (tmp_path / "notes.dcm").write_bytes(data[:-30])
+    ((image, (issue, *_)),) = intake.read_all(tmp_path)
+    assert image is None and not issue.lower().startswith("note") and not issue.is_note
+
+
+START = bytes(128) + b"DICM\x02\0\x10\0UI\x14\x001.2.840.10008.1.2.1\0"  # up to where the data set begins
+
+
+def test_a_header_of_millions_of_empty_elements_ends_soon(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "MAX_READS", 100_000)
+    save(tmp_path, stack(3))
+    numbers = np.arange(300_000, dtype="<u4")
+    empty = np.zeros((len(numbers), 4), "<u2")
+    empty[:, 0], empty[:, 1] = 0x0009 + 2 * (numbers >> 16), numbers & 0xFFFF
+    empty[:, 2] = int.from_bytes(b"LO", "little")
+    (tmp_path / "bomb.dcm").write_bytes(START + empty.tobytes())
+    began = time.monotonic()
+    found = intake.inventory(tmp_path)
+    assert time.monotonic() - began < 10
+    assert [name for name, _ in found.damaged] == ["bomb.dcm"] and "steps" in found.damaged[0][1]
+
+
+def test_sequences_nested_without_end(tmp_path):
+    save(tmp_path, stack(3))
+    nested = b"\x08\x00\x40\x11SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    (tmp_path / "deep.dcm").write_bytes(START + nested * 100_000)
+    found = intake.inventory(tmp_path)
+    assert [name for name, _ in found.damaged] == ["deep.dcm"]
