@@ -8,8 +8,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scenes import SPACING, ball, distance_to
+from scipy import ndimage
 
-from mrbone_nb.morphology import bounding_box, dilate, distance_inside, erode, in_box, signed_distance
+from mrbone_nb.morphology import bounding_box, connected_parts, dilate, distance_inside, erode, in_box, signed_distance
 
 SIDES = hnp.array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=6)
 MASKS = SIDES.flatmap(lambda shape: hnp.arrays(bool, shape))
@@ -71,6 +72,15 @@ def test_box_holds_the_mask_and_its_margin_in_mm():
     assert all(4.0 <= m <= 4.0 + 2 * s for m, s in zip(margins, SPACING, strict=True))
     assert bounding_box(mask, 1000, SPACING) == (slice(0, 20), slice(0, 60), slice(0, 60))
     assert mask[bounding_box(np.zeros_like(mask), 4, SPACING)].size == 0
+
+
+@given(MASKS, st.sampled_from([6, 18, 26]))
+def test_connected_parts_equal_another_librarys(mask, connectivity):
+    reach = {6: 1, 18: 2, 26: 3}[connectivity]
+    wanted, count = ndimage.label(mask, ndimage.generate_binary_structure(3, reach))
+    parts, found = connected_parts(mask, connectivity)
+    assert found == count and parts.shape == mask.shape
+    assert len({*zip(parts.ravel().tolist(), wanted.ravel().tolist(), strict=True)}) == len(np.unique(wanted))
 
 
 def test_signed_distance_of_a_ball():

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..bones import LAST, Label, LabelTable
 from ..errors import InputError
+from ..morphology import connected_parts
 from ..volume import Volume
 from .common import (
     Answer,
@@ -94,14 +95,12 @@ def merge(array: np.ndarray, table: LabelTable, text: str) -> LabelTable:
 
 def split(array: np.ndarray, table: LabelTable, text: str, volume: Volume) -> LabelTable:
     """Split a label, in place, into its connected parts or into the patient's left and right."""
-    import cc3d
-
     left, sign, how = text.partition(":")
     if sign and how.strip() not in ("parts", "sides"):
         raise InputError(f"--split {text!r}: expected N, N:parts or N:sides")
     number = number_of(left.strip(), table, "--split")
     check_numbers([number], [int(n) for n in np.unique(array) if n], f"--split {text!r}")
-    parts, count = cc3d.connected_components(array == number, connectivity=26, return_N=True)
+    parts, count = connected_parts(array == number, 26)
     if how.strip() == "sides":
         return _split_sides(array, table, number, parts, count, volume)
     if count == 1:

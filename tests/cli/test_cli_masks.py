@@ -129,6 +129,13 @@ def test_parts_that_touch_at_a_corner_are_one(ok):
     assert len(ok("labels", "in.nii.gz", "-o", "out.nii.gz", "--split", "1")[0]["labels"]) == 1
 
 
+def test_split_of_specks_on_an_odd_grid(ok):
+    array = np.zeros((3, 3, 3), np.uint8)
+    array[::2, ::2, ::2] = 1
+    write_labels(mb.Volume(array, spacing=SPACING), "in.nii.gz")
+    assert len(ok("labels", "in.nii.gz", "-o", "out.nii.gz", "--split", "1")[0]["labels"]) == 8
+
+
 def test_split_of_one_part_is_told(ok, files):
     data, said = ok("labels", files["labels"], "-o", "out.nii.gz", "--split", "1")
     assert [r["label"] for r in data["labels"]] == [1, 2] and "nothing to split" in said
