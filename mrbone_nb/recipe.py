@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ MAX_BYTES = 1_000_000  # a recipe is a page of text; anything larger is not one
 MAX_DEPTH = 50
 MAX_CALLS = 200
 MAX_DIGITS = 300  # longer whole numbers do not fit a float
+TEXT_IN_JSON = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)  # brackets in it open and close nothing
 MEASURES = ("volume", "area")
 
 
@@ -251,14 +253,14 @@ def on_grid(name: str, given: Volume | np.ndarray, volume: Volume) -> np.ndarray
                 f"expected the grid of scan {volume.name}: {volume.shape} at {_mm(volume.origin)} mm with spacing "
                 f"{_mm(volume.spacing)} mm; draw on the scan itself or resample to it"
             )
-        given = given.array
-    array = np.asarray(given)
+    what = f"{name} {given.name}" if isinstance(given, Volume) else name
+    array = given.array if isinstance(given, Volume) else np.asarray(given)
     if array.shape != volume.shape:
-        raise InputError(f"{name} of shape {array.shape}: expected the scan's shape {volume.shape}")
+        raise InputError(f"{what} of shape {array.shape}: expected the scan's shape {volume.shape}")
     if array.dtype.kind not in "iubf" or array.min() < 0 or array.max() > 255 or (array != np.rint(array)).any():
-        raise InputError(f"{name}: expected whole numbers from 0 to 255, found {array.min()} to {array.max()}")
+        raise InputError(f"{what}: expected whole numbers from 0 to 255, found {array.min()} to {array.max()}")
     if name == "seeds" and not ((array > 0) & (array < EVERYTHING_ELSE)).any():
-        raise InputError(f"{name}: no bone is marked; draw at least one stroke with a label from 1 to 254")
+        raise InputError(f"{what}: no bone is marked; draw at least one stroke with a label from 1 to 254")
     return array.astype(SLOTS[name].dtype)
 
 
@@ -301,7 +303,7 @@ def parse_json(text: str, where: str) -> Any:
         return int(number)
 
     depth = 0
-    for sign in text:  # before the parser, which would recurse as deep as the text says
+    for sign in TEXT_IN_JSON.sub("", text):  # before the parser, which would recurse as deep as the text says
         depth += (sign in "[{") - (sign in "]}")
         if depth > MAX_DEPTH:
             raise InputError(f"{where}: nested deeper than {MAX_DEPTH} levels")
@@ -337,6 +339,6 @@ def choose_preset(volume: Volume) -> tuple[str, str]:
     if marrow in ("bright", "dark"):
         return f"{marrow}-marrow", f"marrow is likely {marrow}" + (f": {why}" if why else "")
     raise InputError(
-        f"{volume.name}: the tags do not tell whether marrow is bright or dark: look at the scan and say "
-        "--recipe bright-marrow or --recipe dark-marrow"
+        f"{volume.name}: the tags do not tell whether marrow is bright or dark: look at the scan and choose "
+        "bright-marrow or dark-marrow as the recipe yourself"
     )

@@ -87,6 +87,7 @@ FAULTS = {
     "no JSON": ("schema: 1", ["JSON", "line 1"]),
     "YAML with an object": ("!!python/object/apply:os.system ['true']", ["JSON"]),
     "empty": ("", ["JSON"]),
+    "deep behind brackets in a text": ('{"name": "' + "]" * 99_999 + '", "calls": ' + "[" * 99_999, ["nested deeper"]),
 }
 
 
@@ -119,6 +120,7 @@ def test_ordinary_numbers_are_read(tmp_path):
         '{"schema": 1, "calls": [{"step": "gaussian", "params": {"sigma": 2}}, {"step": "otsu"}]}',
     )
     assert Recipe.load(path).calls[0].params == {"sigma": 2.0}
+    assert parse_json('{"note": "' + "[" * 99 + r'\"[' + '"}', "x") == {"note": "[" * 99 + '"['}
     assert parse_json("[1, -2.5, 1e3, 123456789012345678901]", "x") == [1, -2.5, 1000.0, 123456789012345678901]
 
 
@@ -273,7 +275,7 @@ def test_preset_is_chosen_from_the_tags_and_says_why(scan):
         "marrow is likely bright: short TE",
     )
     assert choose(marrow="dark")[0] == "dark-marrow"
-    with pytest.raises(mb.InputError, match="scene: .*--recipe bright-marrow or --recipe dark-marrow"):
+    with pytest.raises(mb.InputError, match="scene: .*choose bright-marrow or dark-marrow as the recipe"):
         choose(modality="MR")
 
 

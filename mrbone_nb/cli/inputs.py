@@ -78,7 +78,7 @@ def read_inputs(args: argparse.Namespace, recipe: str) -> Inputs:
     scan = read_scan(args)
     if recipe == "auto":
         name, why = choose_preset(scan)
-        say(f"recipe {name}: {why} (others with --recipe: {', '.join(n for n in preset_names() if n != name)})")
+        say(f"recipe {name}: {why} (other recipes: {', '.join(n for n in preset_names() if n != name)})")
         chosen = Recipe.load(name)
     seeds, table = read_map(args, args.seeds, like=scan) if args.seeds else (None, LabelTable())
     start, names = read_map(args, args.start, like=scan) if args.start else (None, LabelTable())

@@ -88,6 +88,8 @@ def mesh(args: argparse.Namespace) -> Answer:
 def _model_files(args: argparse.Namespace, labels: Volume, table: LabelTable) -> dict[int, list[Path]]:
     """Give the files of each label, after making sure that they can be written."""
     there = numbers_in(labels)
+    if not there:
+        raise InputError(f"{labels.name}: no voxel has a label; nothing to export")
     wanted = there if args.label is None else [number_of(args.label, table, "--label")]
     check_numbers(wanted, there, f"--label {args.label}")
     output = Path(args.output)

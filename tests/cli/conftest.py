@@ -74,6 +74,7 @@ def files(scene, tmp_path_factory):
     paths["plain"] = write_labels(scan.with_array(scene.arrays["labels"]), folder / "plain.nrrd")
     paths["plain"].with_suffix(".json").unlink()
     paths["segments"] = write_labels(scan.with_array(scene.arrays["labels"]), folder / "mine.seg.nrrd", NAMES)
+    paths["blank"] = save_image(scan.with_array(0 * scan.array), folder / "blank.nii.gz")
     moved = mb.Volume(scene.arrays["seeds"], SPACING, (7, -8, 10))
     paths["moved"] = write_labels(moved, folder / "moved.nii.gz", NAMES)
     for name, data in (("quick", QUICK), ("clean", CLEAN), ("bright", BRIGHT)):
