@@ -25,6 +25,7 @@ _LATER = {
     "write_mesh": "surface",
     "write_meshes": "surface",
     "compare": "measure",
+    "as_channels": "channels",
     "load_record": "record",
     "replay": "record",
     "save": "outputs",
