@@ -6,6 +6,7 @@ import json
 import math
 import re
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -166,7 +167,7 @@ class Recipe:
             if given is not None:
                 state[name] = on_grid(name, given, volume)
         self._check_flow(state)
-        note = self.memory_note(volume)
+        notes = self._notes(volume, state.get("seeds"))
         seconds = {}
         for number, call in enumerate(progress(self.calls), 1):
             started = time.perf_counter()
@@ -176,13 +177,27 @@ class Recipe:
         if result is None:
             raise InputError(f"{self.name}: no step makes a mask or labels; the last gives {self.calls[-1].step}")
         strokes = None if seeds is None else volume.with_array(state["seeds"])
-        notes = (note,) if note else ()
         return Result(volume, volume.with_array(result.astype(np.uint8)), self, strokes, seconds, notes=notes)
 
     def memory_note(self, volume: Volume) -> str:
         """Say how much memory the costliest step needs, or nothing for little; refuse where there is not enough."""
         need = max((find_step(call.step).bytes_per_voxel for call in self.calls), default=0)
         return memory.check((need + 8) * volume.array.size, self.name)
+
+    def _notes(self, volume: Volume, seeds: np.ndarray | None) -> tuple[str, ...]:
+        """Say what to know before the run; refuse a scan in which there is nothing to see."""
+        steps = [find_step(call.step) for call in self.calls]
+        if any("image" in step.inputs for step in steps) and volume.array.min() == volume.array.max():
+            value = volume.array.flat[0]
+            raise InputError(f"{volume.name}: all voxels hold the same value ({value:g}); there is nothing to segment")
+        notes = [self.memory_note(volume)]
+        if seeds is not None and EVERYTHING_ELSE not in seeds and any("seeds" in step.inputs for step in steps):
+            notes.append(
+                f"no stroke marks everything else ({EVERYTHING_ELSE}), so bones grow until something else stops them, "
+                "mostly the scan's border; draw some strokes beside the bones"
+            )
+            warnings.warn(notes[-1], stacklevel=3)
+        return tuple(note for note in notes if note)
 
     def _check_flow(self, state: Mapping[str, Any]) -> None:
         """See before the first step that every step will find its arrays."""

@@ -221,6 +221,21 @@ def test_strokes_must_be_whole_numbers_with_a_bone(change, message, scene, scan)
         on_grid("seeds", change(scene.arrays["seeds"]), scan)
 
 
+def test_strokes_without_everything_else_are_told_and_recorded(scene, scan):
+    recipe, seeds = Recipe((Call("normalize"), Call("watershed"))), scene.arrays["seeds"]
+    with pytest.warns(UserWarning, match=r"no stroke marks everything else \(255\)"):
+        result = recipe.run(scan, seeds=np.where(seeds == 255, 0, seeds))
+    assert result.labels.array.all() and "everything else" in result.notes[0]
+    assert recipe.run(scan, seeds=seeds).notes == ()
+
+
+def test_a_constant_scan_is_refused_where_gray_values_count(scan):
+    flat = scan.with_array(np.full(scan.shape, 7.0))
+    with pytest.raises(mb.InputError, match=r"scene: all voxels hold the same value \(7\)"):
+        Recipe((Call("otsu"),)).run(flat)
+    assert Recipe((Call("closing"),)).run(flat, labels=np.ones(flat.shape)).present == [1]
+
+
 def test_a_mask_step_runs_on_every_label_as_if_alone():
     labels = np.zeros((3, 9, 20), np.uint8)
     labels[:, 2:7, 2:7], labels[:, 2:7, 12:18] = 1, 5
