@@ -216,9 +216,8 @@ def test_the_readmes_way_from_3d_slicer_runs(tmp_path):
 
     seeds, names = mb.read_labels(KNEE / "seeds.nii.gz")
     mb.write_labels(seeds.with_array(seeds.array.clip(0, 5)), tmp_path / "strokes.nii.gz", names)
-    (code,) = (block for block in blocks("python") if "== 5" in block)
-    lines = "\n".join(line.strip() for line in code.splitlines())
-    subprocess.run([sys.executable, "-W", "error", "-c", lines], cwd=tmp_path, check=True)
+    (line,) = re.findall(r"`mrbone (labels [^`]*)`", (ROOT / "README.md").read_text(encoding="utf-8"))
+    subprocess.run([sys.executable, "-W", "error", "-m", "mrbone_nb", *line.split()], cwd=tmp_path, check=True)
     again, table = mb.read_labels(tmp_path / "seeds.nii.gz")
     assert (again.array == seeds.array).all() and table[1].title == "right femur"
 

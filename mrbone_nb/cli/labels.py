@@ -1,4 +1,4 @@
-"""The verb ``labels``: merge, split, rename, give sides, and convert from format to format."""
+"""The verb ``labels``: merge, split, rename, give sides, make strokes, and convert from format to format."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from ..bones import LAST, Label, LabelTable
 from ..errors import InputError
 from ..morphology import connected_parts
+from ..step import EVERYTHING_ELSE
 from ..volume import Volume
 from .common import (
     Answer,
@@ -30,7 +31,7 @@ from .common import (
 def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the verbs of this family."""
     about = (
-        "merge, split, rename labels, give them sides (in this order), or convert a label map by the extension of OUT"
+        "merge, split, mark, rename labels, give them sides (in this order), or convert a label map by the extension of OUT"
     )
     verb = add("labels", labels, about)
     verb.add_argument("mask", metavar="IN", help="label map")
@@ -44,6 +45,11 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         default=[],
         metavar="N|N:sides",
         help="make each connected part of label N a label, the largest keeps N; or by the patient's left and right",
+    )
+    verb.add_argument(
+        "--everything-else",
+        metavar="N|NAME",
+        help=f"give this label the number {EVERYTHING_ELSE}, by which strokes mark what is no bone",
     )
     verb.add_argument(
         "--rename", action="append", default=[], metavar="1=femur,…", help="name labels; 'right femur' has a side"
@@ -64,6 +70,8 @@ def labels(args: argparse.Namespace) -> Answer:
         table = merge(array, table, text)
     for text in args.split:
         table = split(array, table, text, volume)
+    if args.everything_else is not None:
+        table = mark_everything_else(array, table, args.everything_else)
     table = renamed(table, args.rename, "--rename") if args.rename else table
     table = with_sides(table, args.side) if args.side else table
     scan = read_scan(args, args.scan) if args.scan else None
@@ -76,7 +84,9 @@ def labels(args: argparse.Namespace) -> Answer:
         for n, label in table.items()
     ]
     cells = [[r["label"], table[r["label"]].title, f"{r['voxels']} voxels"] for r in rows]
-    return Answer({"labels": rows}, columns(cells), files={"labels": path})
+    others = int(counts[EVERYTHING_ELSE])
+    cells += [[EVERYTHING_ELSE, "everything else", f"{others} voxels"]] if others else []
+    return Answer({"labels": rows, "everything_else": others}, columns(cells), files={"labels": path})
 
 
 def merge(array: np.ndarray, table: LabelTable, text: str) -> LabelTable:
@@ -149,6 +159,14 @@ def _free(array: np.ndarray, table: LabelTable, count: int) -> list[int]:
             f"--split: would make {count} more labels and {len(free)} numbers are free; drop small islands first"
         )
     return free
+
+
+def mark_everything_else(array: np.ndarray, table: LabelTable, text: str) -> LabelTable:
+    """Turn a label, in place, into the strokes of everything else, which need no name."""
+    number = number_of(text.strip(), table, "--everything-else")
+    check_numbers([number], [int(n) for n in np.unique(array) if n], f"--everything-else {text}")
+    array[array == number] = EVERYTHING_ELSE
+    return LabelTable({n: label for n, label in table.items() if n != number})
 
 
 def with_sides(table: LabelTable, texts: list[str]) -> LabelTable:

@@ -154,6 +154,21 @@ def test_split_by_side_is_the_patients_side(ok, mirrored):
     assert labels.array[2, 10, 10] == 8
 
 
+@pytest.mark.parametrize("other", ["5", "not bone"])
+def test_strokes_whose_everything_else_has_another_number(other, ok, mrbone, files, scene):
+    """As 3D Slicer exports them: segments are numbered from 1."""
+    seeds, names = read_labels(files["seeds"])
+    strokes = seeds.with_array(np.where(seeds.array == 255, 5, seeds.array))
+    write_labels(strokes, "strokes.nii.gz", LabelTable({**names, 5: Label("not bone")}))
+    given = ["labels", "strokes.nii.gz", "--everything-else", other, "-o"]
+    data, _ = ok(*given, "seeds.nii.gz")
+    again, table = read_labels("seeds.nii.gz")
+    assert (again.array == seeds.array).all() and table == names
+    assert [r["label"] for r in data["labels"]] == [1, 2]
+    assert data["everything_else"] == (seeds.array == 255).sum()
+    assert "255  everything else" in mrbone(*given, "more.nii.gz")[1]
+
+
 def test_rename_and_side(ok, files):
     given = ["--rename", "1=right humerus,tibia=ulna", "--side", "2=left", "--side", "humerus=none"]
     data, _ = ok("labels", files["labels"], "-o", "out.seg.nrrd", *given)
