@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from .bones import FIRST, LAST, LabelTable
 from .errors import InputError
 from .export import read_labels
 from .files import safe_path
-from .record import array_sha256, file_sha256, files_sha256, load_record, recipe_sha256, versions
+from .record import array_sha256, file_sha256, files_sha256, load_record, recipe_sha256, threads, versions
 from .volume import Volume
 
 
@@ -64,10 +67,10 @@ def verify(path: Path | str, scan: Volume | None = None) -> list[Check]:
 
 
 def changed_versions(record: Mapping[str, Any]) -> list[str]:
-    """Say which libraries have another version now than when the record was made."""
-    now = versions()
-    then = record.get("versions", {})
-    return [f"{name} {then[name]} then, {now[name]} now" for name in now if name in then and then[name] != now[name]]
+    """Tell which versions and how many threads are not those of the record."""
+    then, now = record.get("versions"), versions() | {"threads": str(threads())}
+    then = {**(then if isinstance(then, Mapping) else {}), "threads": str(record.get("threads"))}
+    return [f"{name} was {then.get(name)}, is {value}" for name, value in now.items() if str(then.get(name)) != value]
 
 
 def _check_scan(scan: Volume, entry: Mapping[str, Any]) -> list[Check]:
@@ -91,11 +94,27 @@ def _check_map(what: str, folder: Path, entry: Mapping[str, Any], scan: Volume) 
         found = safe_path(folder, name)
         if not found.is_file():
             return Check(what, "missing", f"{name} does not lie beside the record")
-        labels, _ = read_labels(found, like=scan)
+        labels = recorded_labels(found, entry, scan)[0]
     except InputError as error:
         return Check(what, "differs", str(error))
     same = array_sha256(labels) == entry["voxels_sha256"]
     return Check(what, "same" if same else "differs", name)
+
+
+def recorded_labels(path: Path, entry: Mapping[str, Any], scan: Volume) -> tuple[Volume, LabelTable]:
+    """Read a label map beside a record, with the numbers that the record gives.
+
+    DICOM-SEG counts its segments from 1 without gaps, so labels 1, 3 and 4 come back as 1, 2 and 3.
+    """
+    labels, table = read_labels(path, like=scan)
+    there, wanted = [int(n) for n in np.unique(labels.array) if n], entry.get("present")
+    if path.suffix.lower() != ".dcm" or there == wanted or not isinstance(wanted, list):
+        return labels, table
+    if there != list(range(1, len(wanted) + 1)) or not all(type(n) is int and FIRST <= n <= LAST for n in wanted):
+        return labels, table
+    numbers = np.array([0, *wanted], np.uint8)
+    titles = {int(numbers[n]): label for n, label in table.items() if n in there}
+    return labels.with_array(numbers[labels.array]), LabelTable(titles)
 
 
 def _check_file(folder: Path, name: str, sha256: str) -> Check:

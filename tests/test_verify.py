@@ -1,13 +1,19 @@
 """A record tells which of the things that it names are no longer what they were."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import mrbone_nb as mb
-from mrbone_nb.outputs import save
-from mrbone_nb.verify import changed_versions, verify
+from mrbone_nb.bones import Label, LabelTable
+from mrbone_nb.dicomseg import IdentityWarning
+from mrbone_nb.outputs import save, save_beside
+from mrbone_nb.record import load_record, make_record, threads
+from mrbone_nb.verify import changed_versions, recorded_labels, verify
+
+KNEE = Path(__file__).parents[1] / "data_samples" / "knee_t2map" / "dicom"
 
 
 @pytest.fixture
@@ -70,6 +76,27 @@ def test_a_record_cannot_lead_out_of_its_folder(files, scan):
     assert any(check.state == "differs" and "plain name" in check.detail for check in verify(files["record"], scan))
 
 
-def test_versions_that_changed():
-    assert changed_versions({"versions": {"numpy": "0.1"}})[0].startswith("numpy 0.1 then, ")
-    assert changed_versions({}) == []
+def test_segments_are_given_back_the_numbers_of_the_record(tmp_path):
+    """DICOM-SEG counts them from 1 without gaps."""
+    scan = mb.read(KNEE, echo=1)
+    seeds = np.zeros(scan.shape, np.uint8)
+    seeds[11, 100, 100], seeds[11, 200, 100], seeds[11, 10, 10] = 7, 40, 255
+    result = mb.Recipe((mb.Call("watershed"),)).run(scan, seeds=seeds)
+    table = LabelTable({7: Label("femur"), 40: Label("tibia")})
+    with pytest.warns(IdentityWarning):
+        files = save_beside(result, tmp_path / "bones.dcm", table=table)
+    assert set(states(files, scan).values()) == {"same"}
+    entry = load_record(files["record"])["outputs"]["labels"]
+    labels, names = recorded_labels(files["labels"], entry, scan)
+    assert (labels.array == result.labels.array).all() and [names[n].name for n in (7, 40)] == ["femur", "tibia"]
+    for odd in (None, [7], [7, 400], [7, "x"], ["x"] * 2):  # a record may come from anybody
+        assert set(np.unique(recorded_labels(files["labels"], {**entry, "present": odd}, scan)[0].array)) == {0, 1, 2}
+
+
+def test_versions_that_changed(scan):
+    result = mb.Recipe((mb.Call("otsu"),)).run(scan)
+    now = make_record(result)
+    assert changed_versions(now) == []
+    now["versions"]["numpy"], now["threads"] = "0.1", 99
+    assert changed_versions(now) == [f"numpy was 0.1, is {np.__version__}", f"threads was 99, is {threads()}"]
+    assert len(changed_versions({})) == len(now["versions"]) + 1

@@ -155,6 +155,7 @@ def replay(args: argparse.Namespace) -> Answer:
     from ..export import write_labels
     from ..record import load_record
     from ..record import replay as run_again
+    from ..verify import changed_versions
 
     record = load_record(args.record)
     Recipe.from_dict(record["recipe"], Path(args.record).name)  # before the scan is read
@@ -168,7 +169,7 @@ def replay(args: argparse.Namespace) -> Answer:
     files = {}
     if args.output is not None:
         files["labels"] = write_labels(result.labels, args.output, table, scan=scan, overwrite=args.overwrite)
-    changed = _changes(record)
+    changed = changed_versions(record)
     for line in [] if same else changed:
         say(f"note: {line}")
     voxels = scan.array.size
@@ -216,6 +217,7 @@ def _beside(
 def _compare(args: argparse.Namespace, record: Mapping[str, Any], result: Result) -> tuple[int | None, LabelTable]:
     """Count the voxels that differ from the label map beside the record, where it lies there unchanged."""
     from ..record import file_sha256
+    from ..verify import recorded_labels
 
     outputs = record["outputs"]
     name = outputs["labels"].get("name")
@@ -224,14 +226,5 @@ def _compare(args: argparse.Namespace, record: Mapping[str, Any], result: Result
     if file_sha256(path) != outputs.get("files", {}).get(name):
         say(f"note: {path.name} is not the label map of the record any more")
         return None, LabelTable()
-    labels, table = read_map(args, path, like=result.volume)
+    labels, table = recorded_labels(path, outputs["labels"], result.volume)
     return int(np.count_nonzero(labels.array != result.labels.array)), table
-
-
-def _changes(record: Mapping[str, Any]) -> list[str]:
-    """Tell which versions and how many threads are not those of the record."""
-    from ..record import threads, versions
-
-    then, now = record.get("versions"), versions() | {"threads": str(threads())}
-    then = {**(then if isinstance(then, Mapping) else {}), "threads": str(record.get("threads"))}
-    return [f"{name} was {then.get(name)}, is {value}" for name, value in now.items() if str(then.get(name)) != value]
