@@ -88,7 +88,13 @@ def check_private(path: Path | str, *, scans: Iterable[Path | str] = ()) -> list
     found: dict[Finding, None] = {}
     for file in files:
         name = file.relative_to(top).as_posix()
-        for place, text in [("file name", name), *_texts(file)]:
+        try:
+            texts = [("file name", name), *_texts(file)]
+        except (InputError, OSError) as error:
+            texts = [("file name", name)]
+            reason = getattr(error, "strerror", None) or error
+            found.setdefault(Finding(name, "content", "not looked through", f"{reason}; look at it yourself"))
+        for place, text in texts:
             for kind, excerpt in _search(text, needles):
                 found.setdefault(Finding(name, place, kind, excerpt))
     return list(found)
@@ -97,7 +103,6 @@ def check_private(path: Path | str, *, scans: Iterable[Path | str] = ()) -> list
 def personal_values(scan: Path | str) -> dict[str, str]:
     """Give the values of the personal tags of a DICOM file or folder, each with the tag's name."""
     import pydicom
-    from pydicom.errors import InvalidDicomError
 
     scan = Path(scan)
     files = [scan] if scan.is_file() else sorted(p for p in scan.rglob("*") if p.is_file() and not p.is_symlink())
@@ -106,11 +111,12 @@ def personal_values(scan: Path | str) -> dict[str, str]:
     for file in files:
         try:
             header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(PERSONAL))
-        except (InvalidDicomError, OSError, EOFError, ValueError, NotImplementedError):
+            found = {keyword: str(header.get(keyword, "") or "") for keyword in PERSONAL}
+        except Exception:  # pydicom raises many kinds on files that are damaged or none of its own
             continue
         headers += 1
-        for keyword in PERSONAL:
-            for word in _words_of(str(header.get(keyword, "") or "")):
+        for keyword, value in found.items():
+            for word in _words_of(value):
                 values.setdefault(word, keyword)
     if not headers:
         raise InputError(f"{scan}: no DICOM file in it; give the folder of the scan")
@@ -161,8 +167,7 @@ def _excerpt(text: str) -> str:
 def _texts(file: Path) -> Iterator[tuple[str, str]]:
     """The texts in a file, each with its place: cells of a notebook, entries of JSON, strings of a binary."""
     if file.stat().st_size > MAX_BYTES:
-        yield "size", f"PatientName=not-looked-through ({file.stat().st_size} bytes)"
-        return
+        raise InputError(f"{file.stat().st_size} bytes are more than is searched")
     data = file.read_bytes()
     if _is_dicom(data):
         yield from _dicom_texts(file)
@@ -180,7 +185,11 @@ def _is_dicom(data: bytes) -> bool:
 
 def _dicom_texts(file: Path) -> Iterator[tuple[str, str]]:
     """A DICOM file (a SEG, a source file) carries the identity of the patient by design."""
-    for value, keyword in personal_values(file).items():
+    try:
+        values = personal_values(file)
+    except InputError:
+        raise InputError("its DICOM header cannot be read") from None
+    for value, keyword in values.items():
         yield "DICOM header, which holds identity by design", f"{keyword}: {value}"
 
 

@@ -95,6 +95,20 @@ def test_dicom_says_that_it_holds_identity(scan):
     assert {f.place for f in check_private(scan)} == {"DICOM header, which holds identity by design"}
 
 
+def test_what_cannot_be_read_is_named_and_costs_itself_alone(tmp_path, monkeypatch):
+    (tmp_path / "a_odd.dcm").write_bytes(bytes(128) + b"DICM" + b"\x10\x00\x10\x00QZ\x04\x00Doe ")
+    (tmp_path / "b_large.txt").write_bytes(b"x" * 2000)
+    (tmp_path / "c.txt").write_text("PatientName: Doe")
+    monkeypatch.setattr("mrbone_nb.privacy.MAX_BYTES", 1000)
+    found = check_private(tmp_path)
+    assert [(f.file, f.kind) for f in found] == [
+        ("a_odd.dcm", "not looked through"),
+        ("b_large.txt", "not looked through"),
+        ("c.txt", "patient tag"),
+    ]
+    assert "look at it yourself" in found[0].text and "2000 bytes" in found[1].text
+
+
 def test_what_the_package_writes_is_clean(tmp_path):
     grid = mb.Volume(np.zeros((6, 20, 20), np.float32), spacing=(4, 1, 1), name="knee")
     labels = np.zeros(grid.shape, np.uint8)
