@@ -33,6 +33,13 @@ def nothing(scan: Scan) -> str:
 
 
 def choose(rows: list[Row], scan: Scan, series: str | int | None, echo: int | None) -> Row:
+    """Give the row that is meant.
+
+    Raises
+    ------
+    InputError
+        Where there is none, or several: it lists them.
+    """
     if not rows:
         raise InputError(nothing(scan))
     if series is not None and (isinstance(series, int) or (series.isdigit() and len(series) < 8)):
@@ -70,6 +77,7 @@ def _sensible(rows: list[Row]) -> list[Row]:
     """Leave out, step by step and never everything, what nobody wants by default."""
     for unwanted in (
         lambda r: r.kind in ("unreadable", "one slice over time"),
+        lambda r: isinstance(r.source, tuple),  # NIfTI and the like beside DICOM: masks, as a rule
         lambda r: r.is_localizer,
         lambda r: r.component in UNFIT,
         lambda r: r.kind == "single slice",

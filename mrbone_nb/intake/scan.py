@@ -17,6 +17,7 @@ from .issues import clean
 from .records import Frame, Source
 
 JUNK = {".ds_store", "thumbs.db", "desktop.ini"}
+APPLE_DOUBLE = b"\0\x05\x16\x07"  # what macOS leaves beside files on foreign disks, under "._" and their name
 REASONS = {
     "zip": "an archive: open it by its own name",
     "other": "not a medical image",
@@ -61,10 +62,11 @@ def scanned(path: str | os.PathLike) -> Iterator[Scan]:
         scan = Scan(place)
         if place.is_dir():
             entries = list(files.walk(place, scan.skipped))
+        elif not place.is_file():
+            raise InputError(f"{clean(str(path), 300)}: neither a folder nor a regular file; check the path")
         else:
-            entry = Entry(place, place.name, place.stat().st_size)
-            entries = [entry]
-            if entry.size and files.kind_of(files.read_head(entry, 512), place.name) == "zip":
+            entries = [Entry(place, place.name, place.stat().st_size)]
+            if _begins_as_zip(entries[0]):
                 entries = stack.enter_context(unpacked(place))
                 scan.archive = place
         with quiet():
@@ -92,6 +94,14 @@ def quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
+def _begins_as_zip(entry: Entry) -> bool:
+    """Whether a file begins like an archive; its end tells nothing, for DICOM files may hold archives."""
+    try:
+        return files.kind_of(files.read_head(entry, 512), entry.name) == "zip"
+    except Damaged:
+        return False
+
+
 def _look(scan: Scan, entries: list[Entry]) -> None:
     found: list[Frame] = []
     scan.total = len(entries) + len(scan.skipped)
@@ -102,7 +112,9 @@ def _look(scan: Scan, entries: list[Entry]) -> None:
         try:
             head = files.read_head(entry)
             kind = files.kind_of(head, entry.name)
-            if kind in ("dicom", "maybe dicom"):
+            if _of_the_system(entry, head):
+                scan.skipped.append((entry.name, "a file of the operating system"))
+            elif kind in ("dicom", "maybe dicom"):
                 named_so = files.kind_of(b"", entry.name) == "broken dicom"
                 found += read_file(entry, head, sure=kind == "dicom" or named_so)
             elif kind == "broken dicom":
@@ -112,7 +124,7 @@ def _look(scan: Scan, entries: list[Entry]) -> None:
             elif kind in ("nifti", "nrrd", "metaimage"):
                 scan.volumes.append(entry)
             else:
-                scan.skipped.append((entry.name, _reason(entry, kind)))
+                scan.skipped.append((entry.name, REASONS[kind]))
         except Skip as reason:
             scan.skipped.append((entry.name, str(reason)))
         except Damaged as reason:
@@ -120,11 +132,9 @@ def _look(scan: Scan, entries: list[Entry]) -> None:
     scan.groups = split(found)
 
 
-def _reason(entry: Entry, kind: str) -> str:
+def _of_the_system(entry: Entry, head: bytes) -> bool:
     base = entry.name.rpartition("/")[2].lower()
-    if base in JUNK or base.startswith("._"):
-        return "a file of the operating system"
-    return REASONS[kind]
+    return base in JUNK or (base.startswith("._") and head[:4] == APPLE_DOUBLE)
 
 
 def read_file(entry: Entry, head: bytes, sure: bool = True) -> list[Frame]:

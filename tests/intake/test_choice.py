@@ -128,3 +128,12 @@ def test_issues_are_plain_text_that_keeps_its_name(two_echoes):
     again = pickle.loads(pickle.dumps(issue))
     assert (str(again), again.name, again.blocks, again.build) == ("a gap", "gap", True, False)
     assert json.loads(json.dumps([issue])) == ["a gap"]
+
+
+def test_masks_beside_a_scan_are_not_the_default(tmp_path):
+    import SimpleITK as sitk
+
+    save(tmp_path, stack())
+    sitk.WriteImage(intake.read(tmp_path).to_sitk(), str(tmp_path / "scan_dseg.nii.gz"))
+    assert len(intake.inventory(tmp_path)) == 2
+    assert intake.read(tmp_path).meta["modality"] == "MR"

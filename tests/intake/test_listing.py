@@ -102,13 +102,14 @@ def test_other_files_are_skipped_with_a_reason(tmp_path):
     for name, data in {
         "empty.dcm": b"", "notes.txt": b"hi", ".DS_Store": b"\0\0\0\1Bud1" * 9, "Thumbs.db": b"\xd0\xcf\x11\xe0" * 99,
         "photo.jpg": b"\xff\xd8\xff\xe0" * 99, "old.zip": b"PK\x03\x04" + b"\0" * 50,
+        "._im000.dcm": b"\0\x05\x16\x07" + b"\0" * 4092,
     }.items():  # fmt: skip
         (tmp_path / name).write_bytes(data)
     before = tree(tmp_path)
     found = intake.inventory(tmp_path)
     assert len(found) == 1 and found[0].warnings == ()
     assert {name for name, _ in found.skipped} == {
-        "empty.dcm", "notes.txt", ".DS_Store", "Thumbs.db", "photo.jpg", "old.zip"}  # fmt: skip
+        "empty.dcm", "notes.txt", ".DS_Store", "Thumbs.db", "photo.jpg", "old.zip", "._im000.dcm", "._im000.dcm"}  # fmt: skip
     assert tree(tmp_path) == before
 
 
