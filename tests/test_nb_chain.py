@@ -140,6 +140,15 @@ def test_the_panels_make_the_preset_and_the_same_bits():
     assert last.result().array.max() == 2, "both bones"
 
 
+def test_surface_and_measures_of_the_recipe_it_came_from_are_kept():
+    mine = mb.Recipe((mb.Call("otsu"),), surface={"smoothing": 2.0}, measures=("volume",), name="mine")
+    panel = mb.tune(mine.calls, VOLUME)
+    assert panel.recipe(mine) == panel.run(mine).recipe == mine
+    panel.set(polarity="dark")
+    assert panel.recipe(mine) == mine.with_params("otsu", polarity="dark")
+    assert panel.recipe("other").surface["smoothing"] != 2.0
+
+
 def test_moves_of_sliders_reach_the_recipe():
     last = chain()
     last.source.panel.controls[0]["contrast"].value = 0.2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import weakref
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -180,14 +181,19 @@ class Tuned:
         array = self.state()[self._output()]
         return array if array.ndim == 4 else self.volume.with_array(array)
 
-    def recipe(self, name: str = "tuned") -> Recipe:
-        """The recipe from the scan to here, with the present values of all panels."""
-        return Recipe(self.calls_so_far(), name=name)
+    def recipe(self, name: str | Recipe = "tuned") -> Recipe:
+        """The recipe from the scan to here, with the present values of all panels.
 
-    def run(self, name: str = "tuned") -> Result:
+        ``name`` may be the recipe that the panels came from: its name, surface and measures are kept.
+        """
+        calls = self.calls_so_far()
+        return replace(name, calls=calls) if isinstance(name, Recipe) else Recipe(calls, name=name)
+
+    def run(self, name: str | Recipe = "tuned") -> Result:
         """Run the whole recipe anew, from the scan on, so that what is saved is what the recipe makes.
 
-        Gives what `save` takes, on the scan with the strokes or labels that the panels were given.
+        Gives what `save` takes, on the scan with the strokes or labels that the panels were given. ``name``
+        means the same as for `recipe`.
         """
         given = self.given()
         for slot in ("probability", "channels"):
