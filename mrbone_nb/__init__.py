@@ -25,6 +25,8 @@ _LATER = {
     "write_mesh": "surface",
     "write_meshes": "surface",
     "compare": "measure",
+    "check_leaks": "leaks",
+    "tightened": "tighten",
     "as_channels": "channels",
     "load_record": "record",
     "replay": "record",

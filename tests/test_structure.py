@@ -24,7 +24,7 @@ ORDER = """
     bias filters segment shape cleanup lift
     trace surface measure
     recipe record
-    channels consensus leaks
+    priors leaks tighten consensus channels
     phantom dicomseg export verify
     views picture outputs
     cohort cli nb
