@@ -26,7 +26,8 @@ class Volume:
     Parameters
     ----------
     array
-        Values, (plane, row, column); kept read-only.
+        Values, (plane, row, column). The volume looks at them read-only and makes no copy, so do not
+        change them elsewhere.
     spacing
         Distance between voxel centers in mm, in the order of the array: (plane, row, column).
     origin

@@ -27,7 +27,7 @@ def walk(contrast: float, likeness: float) -> list[Call]:
 
 LAST = [Call("fill_holes", {"planes": "slices"}), Call("islands")]
 PRESETS = {
-    "bright-marrow": [*walk(0.07, 0.01), Call("cortical_shell", {"thickness": 1.3, "upper": 0.45, "smoothing": 1.2}), *LAST],
+    "bright-marrow": [*walk(0.07, 0.02), Call("cortical_shell", {"thickness": 1.3, "upper": 0.45, "smoothing": 1.2}), *LAST],
     "dark-marrow": [*walk(0.03, 0.0), *LAST],
     "ct": [Call("hounsfield_threshold"), Call("islands"), Call("median_smoothing")],
 }

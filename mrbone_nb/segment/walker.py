@@ -17,6 +17,7 @@ TOLERANCE = 3e-3  # relative residual at which the solver stops; labels then set
 FLOOR = 1e-5  # conductance across the strongest edge, so that every voxel is reached
 MOST_ITERATIONS = 400
 TINY = 1e-30
+STRIDE = 1.5  # mm: the grid on which `likeness` is the share of walks that end at a voxel
 LEVELS = 256  # of gray, for comparing strokes
 ENOUGH = 150_000  # voxels below which no coarser grid is worth it
 SURE = 0.97  # probability above which a coarser grid's answer stands
@@ -67,7 +68,7 @@ def walk(
     if image.size <= ENOUGH or max(factors) == 1 or not set(labels[1:]) <= set(np.unique(coarse_seeds)):
         return solve(conductances(image, spacing, contrast), seeds, labels, None, loss)
     size = tuple(s * f for s, f in zip(spacing, factors, strict=True))
-    coarse = [pool(array, factors, "mean") for array in (image, loss)]
+    coarse = pool(image, factors, "mean"), pool(loss, factors, "mean") * (np.mean(size[1:]) / np.mean(spacing[1:])) ** 2
     far = walk(coarse[0], coarse_seeds, labels, size, contrast, coarse[1])
     settled = np.where(_sure(far), np.array(labels, np.uint8)[far.argmax(axis=0)], 0)
     for axis, factor in enumerate(factors):
@@ -179,7 +180,7 @@ def random_walker(
     spacing: Spacing,
     contrast: Annotated[float, Range(0.01, 0.5, 0.005)] = 0.07,
     resolution: Annotated[float, Range(0.3, 5, 0.1, "mm")] = 1.5,
-    likeness: Annotated[float, Range(0, 0.5, 0.005)] = 0.01,
+    likeness: Annotated[float, Range(0, 0.5, 0.005)] = 0.02,
     keep: Literal["mean", "dark lines", "bright lines"] = "mean",
 ) -> Probability:
     """Give the probability that a walk from each voxel meets a label's strokes before all others.
@@ -200,8 +201,8 @@ def random_walker(
     resolution
         Voxels smaller than this are pooled for the walk; the result is interpolated back.
     likeness
-        Share of walks that end at each voxel whose gray value only the strokes of everything else have;
-        0 lets edges alone decide.
+        Share of walks that end, on a way of 1.5 mm, where only the strokes of everything else have such
+        gray values; 0 lets edges alone decide.
     keep
         What pooling keeps: the mean, or thin dark or bright lines such as cortex.
 
@@ -231,7 +232,7 @@ def random_walker(
     coarse = pool(image, factors, how)
     size = tuple(s * f for s, f in zip(spacing, factors, strict=True))
     marks = pool_seeds(seeds, factors)
-    loss = likeness * unlike_bone(coarse, marks)
+    loss = likeness * (np.mean(size[1:]) / STRIDE) ** 2 * unlike_bone(coarse, marks)  # a walk is longer on finer grids
     layers = walk(coarse, marks, labels, size, contrast, loss)
     return unpool(layers, factors, image.shape)
 
