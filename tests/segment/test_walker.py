@@ -85,7 +85,7 @@ def test_coarse_grid_first_changes_little(monkeypatch):
 
 def test_bones_are_found_from_strokes():
     scene = bones((12, 44, 44), (3.0, 0.9, 0.9))
-    labels = most_likely(scene.run(random_walker, contrast=0.1), scene.arrays["seeds"])
+    labels = most_likely(scene.run(random_walker, contrast=0.1, resolution=0.9), scene.arrays["seeds"])
     for number in (1, 2):
         assert dice(labels == number, scene.arrays["labels"] == number) > 0.85
 
