@@ -13,7 +13,7 @@ from .dicom import write_dicom
 from .joints import HIP, KNEE, SHOULDER, hip, hip_body, knee, knee_body, shoulder, shoulder_body
 from .scanner import Phantom, scan, scan_radial, simulate
 from .shapes import label_meshes, label_solids
-from .strokes import simulated_strokes
+from .strokes import corrective_stroke, simulated_strokes
 from .tissue import SEQUENCES, TISSUES, Sequence, Tissue, tissue_signal
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Sequence",
     "Tissue",
     "build_body",
+    "corrective_stroke",
     "hip",
     "hip_body",
     "knee",

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import ndimage as ndi
 from skimage.morphology import skeletonize
 
+from ..consensus import Place
 from ..errors import InputError
 from ..volume import Volume
 
@@ -82,3 +83,48 @@ def _draw(
         angle = np.arctan2(row * pixel[0] - middle[0], column * pixel[1] - middle[1])
         dash = np.cos(waves * angle + rng.uniform(0, 2 * np.pi)) > 0.3
         seeds[row[dash], column[dash]] = ELSE
+
+
+def corrective_stroke(
+    truth: Volume, labels: Volume, place: Place, seeds: Volume, *, within_mm: float = 25.0, longest_mm: float = 40.0
+) -> Volume:
+    """Add the stroke of a user who was sent to a place: along the worst fault of that slice near it.
+
+    Parameters
+    ----------
+    truth, labels
+        What is right, and what the result says; on one grid.
+    place
+        Where to look, as `where_to_look` ranks them.
+    seeds
+        The strokes so far.
+    within_mm
+        How far around the place the user sees.
+    longest_mm
+        Longest stroke.
+
+    Returns
+    -------
+    Volume
+        Seeds with one stroke more, with the right label (255 where there is no bone); where nothing is wrong,
+        the user confirms what is there with a dab of 3 mm.
+    """
+    pixel = truth.spacing[1:]
+    middle = np.rint(truth.index([place.position])[0][1:]).astype(int)
+    right, now = truth.array[place.slice], labels.array[place.slice]
+    row, column = np.ogrid[: right.shape[0], : right.shape[1]]
+    away = np.hypot((row - middle[0]) * pixel[0], (column - middle[1]) * pixel[1])
+    number, stroke, worst = right[tuple(middle)], (right == right[tuple(middle)]) & (away <= 3.0), 0.0
+    for value in np.unique(right[(away <= within_mm) & (right != now)]):
+        pieces, count = ndi.label((right == value) & (now != value) & (away <= within_mm))
+        for piece in (pieces == k for k in range(1, count + 1)):
+            depth = edt.edt(piece, anisotropy=pixel)
+            if depth.sum() > worst and depth.max() > 1.5 * max(pixel):  # a rim of one pixel is nobody's fault
+                worst, number = float(depth.sum()), value
+                stroke = skeletonize(depth >= min(CLEAR_MM, 0.7 * depth.max()))
+                deepest = np.argwhere(depth == depth.max())[0]
+                far = np.hypot((row - deepest[0]) * pixel[0], (column - deepest[1]) * pixel[1])
+                stroke &= far <= longest_mm / 2
+    array = seeds.array.copy()
+    array[place.slice][stroke] = number or ELSE
+    return seeds.with_array(array)
