@@ -115,7 +115,7 @@ class Sequence:
     bandwidth: float = 250.0
 
 
-# Settings as in clinical protocols; each is a choice, not a measurement.
+# Settings as in usual protocols for joints; each is a choice, not a measurement.
 SEQUENCES: dict[str, Sequence] = {
     "t1": Sequence("spin echo", tr=600, te=12),
     "pd": Sequence("spin echo", tr=3000, te=30),
