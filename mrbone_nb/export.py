@@ -103,6 +103,8 @@ def read_labels(
         If it is no label map, segments overlap, or the grid does not fit ``like``.
     """
     path, suffix, accept = Path(path), suffix_of(path), check_accept(accept)
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; give a label map file")
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     if suffix == ".dcm":

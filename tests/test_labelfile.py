@@ -182,6 +182,7 @@ def test_what_is_no_image_is_refused(tmp_path, suffix, content):
 
 
 def test_a_missing_file_and_a_folder_are_told(tmp_path):
-    for path in (tmp_path / "no.nii.gz", tmp_path):
-        with pytest.raises(InputError, match="no such file"):
-            read_labels(path)
+    with pytest.raises(InputError, match="no such file"):
+        read_labels(tmp_path / "no.nii.gz")
+    with pytest.raises(InputError, match="is a folder; give a label map file"):
+        read_labels(tmp_path)
