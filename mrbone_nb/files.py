@@ -170,10 +170,14 @@ def safe_name(text: str, limit: int = MAX_NAME) -> str:
     >>> safe_name("../Müller, right knee")
     'Muller-right-knee'
     """
-    plain = unicodedata.normalize("NFKD", str(text)).encode("ascii", "ignore").decode()
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", plain)
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", without_accents(str(text)))
     plain = re.sub(r"\.{2,}", ".", plain).strip("-._")[:limit].rstrip("-._")
     return f"x-{plain}"[:limit] if plain.split(".")[0].lower() in DEVICES else plain or "unnamed"
+
+
+def without_accents(text: str) -> str:
+    """Give text whose letters have lost their marks, however they were typed: "Muller" for "Müller"."""
+    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
 
 
 def safe_path(folder: Path | str, name: str) -> Path:

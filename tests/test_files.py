@@ -301,7 +301,7 @@ def test_safe_names_are_safe(text):
 
 
 @pytest.mark.parametrize(
-    "text, name", [("Müller, right", "Muller-right"), ("CON", "x-CON"), ("nul.txt", "x-nul.txt"), ("", "unnamed")]
+    "text, name", [("Müller, right", "Muller-right"), ("Mu\u0308ller", "Muller"), ("Łódź-2", "odz-2"), ("CON", "x-CON"), ("nul.txt", "x-nul.txt"), ("", "unnamed")]
 )
 def test_safe_names_stay_readable(text, name):
     assert safe_name(text) == name

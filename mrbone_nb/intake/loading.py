@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..files import without_accents
 from ..volume import Volume
 from . import formats, geometry
 from .assess import assess
@@ -112,7 +113,7 @@ def scan_name(row: Row, group: Group) -> str:
 
 def safe_name(text: str) -> str:
     """Give a name of letters, digits and single dashes, at most 70; "" where nothing is left."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:70].strip("-")
+    return re.sub(r"[^A-Za-z0-9]+", "-", without_accents(text)).strip("-")[:70].strip("-")
 
 
 def _meta(row: Row, group: Group) -> dict[str, Any]:

@@ -61,6 +61,11 @@ def test_the_name_comes_from_the_file(tmp_path):
     assert intake.read(write(tmp_path / "My scan_01.nii.gz")).name == "My-scan-01"
 
 
+def test_letters_lose_their_marks_in_the_name(tmp_path):
+    for name in ("Müller knee", "Mu\u0308ller knee"):  # one sign, or a letter and its mark as macOS stores it
+        assert intake.read(write(tmp_path / f"{name}.nrrd")).name == "Muller-knee"
+
+
 @pytest.mark.parametrize(("kind", "wanted"), [("u1", "f4"), ("i2", "f4"), ("u2", "f4"), ("i4", "f4"), ("f8", "f8")])
 def test_values_are_kept(tmp_path, kind, wanted):
     array = (ARRAY / 5).astype(kind) if kind != "f8" else ARRAY.astype("f8") / 3
