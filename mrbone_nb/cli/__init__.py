@@ -97,5 +97,5 @@ def explain(error: BaseException) -> tuple[int, str]:
 
 def as_options(text: str) -> str:
     """Turn the words of a Python call in a message into those of the command line."""
-    text = text.replace("allow it to be overwritten", "allow it with --overwrite")
+    text = text.replace("allow it to be overwritten", "allow it with --overwrite").replace("leave out echo=", "leave out --echo")
     return re.sub(r"\b(series|echo|accept)=(?=[\w'])", r"--\1 ", text)

@@ -53,9 +53,9 @@ def choose(rows: list[Row], scan: Scan, series: str | int | None, echo: int | No
         found = [r for r in found if r.echo == echo]
         if not found:
             there = sorted({r.echo for r in rows if r.echo is not None})
-            raise InputError(
-                f"echo={echo}: expected one of {', '.join(map(str, there)) or 'none (no echo numbers here)'}"
-            )
+            if not there:
+                raise InputError(f"echo={echo}: this scan has no echo numbers; leave out echo=")
+            raise InputError(f"echo={echo}: expected one of {', '.join(map(str, there))}")
     best = _sensible(found)
     if series is None and all(r.is_localizer for r in best):
         raise InputError(f"only a localizer (scout) is here, which is never taken by itself. {_choices(best)}")
@@ -69,7 +69,8 @@ def _by_number(rows: list[Row], number: int, echo: int | None) -> Row:
         raise InputError(f"series={number}: expected a row number from 1 to {len(rows)}. {_choices(rows)}")
     row = rows[number - 1]
     if echo is not None and row.echo != echo:
-        raise InputError(f"series={number}, echo={echo}: that row is echo {row.echo}; leave one of the two out")
+        of_row = "has no echo number" if row.echo is None else f"is echo {row.echo}"
+        raise InputError(f"series={number}, echo={echo}: that row {of_row}; leave one of the two out")
     return row
 
 
@@ -89,9 +90,9 @@ def _sensible(rows: list[Row]) -> list[Row]:
 
 def _choices(rows: list[Row]) -> str:
     lines = [r.line() for r in rows[:SHOWN]]
-    more = f"\n  … and {len(rows) - SHOWN} more: print the inventory" if len(rows) > SHOWN else ""
+    more = f";\n  … and {len(rows) - SHOWN} more: print the inventory" if len(rows) > SHOWN else ""
     echoes = {r.echo for r in rows}
     way = "Give series=ROW"
     if len({r.key for r in rows}) == 1 and len(echoes) == len(rows) and None not in echoes:
         way = "Give echo=NUMBER (or series=ROW)"
-    return f"{way}; there are\n  " + "\n  ".join(lines) + more
+    return f"{way}; there are\n  " + ";\n  ".join(lines) + more

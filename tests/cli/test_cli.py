@@ -27,6 +27,7 @@ FAULTS = [
     ("steps --mark", ["--mark"]),  # no abbreviations
     ("segment {scan}", ["-o"]),
     ("segment {scan} -o out.nii.gz --echo one", ["--echo", "one"]),
+    ("segment {scan} -o out.nii.gz --recipe {quick} --echo 3", ["--echo 3: this scan has no", "leave out --echo"]),
     ("steps gausian", ["gausian", "gaussian"]),
     ("steps gaussian --markdown", ["--markdown"]),
     ("inventory none", ["none", "no such file"]),

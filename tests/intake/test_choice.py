@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from made_dicom import AXES, plane, save, stack, uid, values
 
 from mrbone_nb import intake
@@ -39,6 +40,21 @@ def test_echoes_are_never_stacked(two_echoes):
 def test_an_echo_that_is_not_there(two_echoes):
     with pytest.raises(InputError, match="echo=2: expected one of 1, 5"):
         intake.read(two_echoes, echo=2)
+
+
+def test_the_choices_can_be_told_apart_in_one_line(two_echoes):
+    with pytest.raises(InputError) as error:
+        intake.read(two_echoes)
+    one_line = " ".join(str(error.value).split())
+    assert "there are 1, " in one_line and "; 2, " in one_line
+
+
+def test_an_echo_of_a_scan_without_echo_numbers(tmp_path):
+    sitk.WriteImage(sitk.GetImageFromArray(values()), str(tmp_path / "a.nrrd"))
+    with pytest.raises(InputError, match="^echo=3: this scan has no echo numbers; leave out echo="):
+        intake.read(tmp_path, echo=3)
+    with pytest.raises(InputError, match="that row has no echo number;"):
+        intake.read(tmp_path, series=1, echo=3)
 
 
 def test_a_series_by_number_key_or_uid(tmp_path):
@@ -131,8 +147,6 @@ def test_issues_are_plain_text_that_keeps_its_name(two_echoes):
 
 
 def test_masks_beside_a_scan_are_not_the_default(tmp_path):
-    import SimpleITK as sitk
-
     save(tmp_path, stack())
     sitk.WriteImage(intake.read(tmp_path).to_sitk(), str(tmp_path / "scan_dseg.nii.gz"))
     assert len(intake.inventory(tmp_path)) == 2
