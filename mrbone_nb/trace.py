@@ -11,6 +11,8 @@ from .step import Spacing
 
 MOST_CELLS = 60_000_000  # about 2 GB at the peak
 ATTEMPTS = 8
+FLAT = 1e-3  # share of a cell by which a field's value keeps off 0
+CLOSE = 1e-3  # of the volume: near enough
 VOLUME_SLACK = 0.02  # share of the volume that is put right by moving the vertices
 
 
@@ -44,7 +46,8 @@ def _trace_on(mask: np.ndarray, spacing: Spacing, cell: float, smoothing: float)
         mesh = _march(_at_level(field, outside, wanted, cell), cell, np.multiply(start, spacing))
         held = mesh.volume if mesh else 0.0
         if abs(held / target - 1) <= VOLUME_SLACK:
-            return _match_volume(mesh, target)
+            faces = [tuple(start[axis] * spacing[axis] + end for end in ends[axis]) for axis in range(3)]
+            return _match_volume(mesh, target, faces, 2 * FLAT * cell)
         low, high = (wanted, high) if held < target else (low, wanted)
         guess = wanted * target / held if held else 2 * wanted
         wanted = guess if low < guess < high else (low + min(high, 4 * low)) / 2
@@ -125,14 +128,31 @@ def _march(field: np.ndarray, cell: float, start: np.ndarray) -> Mesh | None:
     if not field.min() < 0 < field.max():
         return None
     # A value of exactly 0 would put several vertices on one grid point: triangles without area.
-    flat = np.float32(1e-3 * cell)
+    flat = np.float32(FLAT * cell)
     field = np.where(np.abs(field) < flat, np.copysign(flat, field), field)
     vertices, faces, _, _ = marching_cubes(field, 0.0, gradient_direction="ascent", allow_degenerate=False)
     return Mesh(vertices * float(cell) + start, faces[:, ::-1])
 
 
-def _match_volume(mesh: Mesh, target: float) -> Mesh:
-    """Move every vertex a little along its normal, so that the enclosed volume is the target."""
+def _match_volume(mesh: Mesh, target: float, ends: list[tuple[float, float]], near: float) -> Mesh:
+    """Move every vertex a little along its normal, so that the enclosed volume is the target.
+
+    What lies on an outer face of the scan stays on it, nothing leaves the scan, and the rest makes up for
+    that. Only where too little is left to move, as in a block that fills the scan, may the faces move too.
+    """
+    low, high = np.transpose(ends)
+    if np.isfinite(ends).any():
+        on_low, on_high = np.abs(mesh.vertices - low) <= near, np.abs(mesh.vertices - high) <= near
+        for _ in range(6):
+            moved = _inflated(mesh, target)
+            mesh = Mesh(np.where(on_low, low, np.where(on_high, high, np.clip(moved, low, high))), mesh.faces)
+        if abs(mesh.volume / target - 1) <= CLOSE:
+            return mesh
     for _ in range(2):
-        mesh = Mesh(mesh.vertices + (target - mesh.volume) / mesh.area * mesh.normals(), mesh.faces)
+        mesh = Mesh(_inflated(mesh, target), mesh.faces)
     return mesh
+
+
+def _inflated(mesh: Mesh, target: float) -> np.ndarray:
+    """The vertices, moved along their normals by the same way, which brings the volume near the target."""
+    return mesh.vertices + (target - mesh.volume) / mesh.area * mesh.normals()

@@ -169,8 +169,20 @@ def test_a_bone_cut_by_the_scan_is_closed_by_a_flat_face():
     sound(mesh, scan)
     assert mesh.bounds[0, 2] == pytest.approx(-0.5 * 4, abs=0.1)
     assert mesh.bounds[0, 1] == pytest.approx(-0.5 * 0.6, abs=0.1)
-    cut = np.abs(mesh.vertices[:, 2] + 2) < 0.1
+    cut = np.abs(mesh.vertices[:, 2] + 2) < 1e-9
     assert cut.sum() > 100, "a face, not an edge"
+    assert mesh.volume == pytest.approx(np.count_nonzero(scan.array) * np.prod(THICK), rel=1e-3)
+
+
+@pytest.mark.parametrize("radius", [10, 14, 18])
+@pytest.mark.parametrize("smoothing", [0, 0.7, 2])
+def test_no_cut_leaves_the_scan(radius, smoothing):
+    shape = (12, 50, 50)
+    scan = Volume(ball(radius, shape, THICK, center=(20, 12, -11)), THICK)
+    mesh = surface(scan, smoothing=smoothing)
+    sound(mesh, scan)
+    first, last = scan.points(np.array([[-0.5] * 3, np.array(shape) - 0.5]))
+    assert (mesh.vertices >= first - 1e-9).all() and (mesh.vertices <= last + 1e-9).all()
 
 
 def test_the_cut_of_a_shaft_is_as_wide_as_the_shaft():

@@ -129,7 +129,7 @@ def kind_of(head: bytes, name: str) -> str:
     if head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] in (b"n+2\0", b"ni2\0"):
         return "nifti"
     if head[:2] == b"\x1f\x8b":
-        return "nifti" if lower.endswith(".nii.gz") else "other"
+        return "nifti" if lower.endswith((".nii", ".nii.gz")) else "other"
     if head[:6] == b"NRRD00":
         return "nrrd"
     if lower.endswith((".mha", ".mhd")) and b"=" in head[:400]:
@@ -142,7 +142,7 @@ def kind_of(head: bytes, name: str) -> str:
         return "maybe dicom"
     if lower.endswith((".dcm", ".dicom", ".ima")) or b"DICM" in head[:400] or b"\x02\0\0\0UL\x04\0" in head[:400]:
         return "broken dicom"
-    return "other"
+    return "nifti" if lower.endswith((".nii", ".nii.gz")) else "other"  # reading it tells what is damaged
 
 
 def read_head(entry: Entry, size: int = FIRST_READ) -> bytes:

@@ -45,21 +45,34 @@ def describe(entry: Entry) -> Described:
     """
     raw = read_head(entry, HEAD)
     kind = kind_of(raw[:1024], entry.name)
-    head = raw
-    if kind == "nifti" and raw[:2] == b"\x1f\x8b":
-        try:
-            head = zlib.decompressobj(31).decompress(raw, 4096)
-        except zlib.error:
-            raise InputError(f"{entry.name}: the packed data is damaged; not read. Copy it again") from None
     try:
+        head = _unpacked(entry, raw) if kind == "nifti" else raw
         found = READERS[kind](entry, head)
         stored.check(entry, found)
     except (struct.error, ValueError, LookupError, OverflowError, TypeError) as error:
         if isinstance(error, InputError):
             raise
         reason = str(error)[:120] or type(error).__name__
-        raise InputError(f"{entry.name}: the {kind} header is damaged ({reason}); not read. Copy it again") from None
+        what = f"has the name of a NIfTI file, but its header is damaged ({reason})"
+        if kind != "nifti":
+            what = f"the {kind} header is damaged ({reason})"
+        raise InputError(f"{entry.name}: {what}; not read. Copy or export it again") from None
     return Described(entry, found)
+
+
+def _unpacked(entry: Entry, raw: bytes) -> bytes:
+    """The first bytes of a NIfTI file, inflated where its name says that it is packed."""
+    packed = raw[:2] == b"\x1f\x8b"
+    if packed != entry.name.lower().endswith(".gz"):
+        if packed:
+            raise InputError(f"{entry.name}: packed with gzip in spite of its name; not read. Name it .nii.gz")
+        raise ValueError("it is not packed with gzip, as its name says")
+    if not packed:
+        return raw
+    try:
+        return zlib.decompressobj(31).decompress(raw, 4096)
+    except zlib.error:
+        raise InputError(f"{entry.name}: the packed data is damaged; not read. Copy or export it again") from None
 
 
 def load(described: Described, name: str, time: int = 0) -> Volume:

@@ -141,9 +141,9 @@ class Inventory:
         for text, numbers in concerns.items():
             where = "" if len(numbers) == len(self.rows) else f"row {_ranges(numbers)}: "
             out.append(f"note: {where}{text[6:]}" if text.startswith("note: ") else f"{where}{text}")
-        if not self.rows:
-            out += [f"{clean(name)}: {reason}" for name, reason in (self.damaged + self.skipped)[:20]]
-        return out
+        own = [reason for name, reason in self.damaged if reason.startswith(name)]  # no row tells of these
+        others = [f"{clean(a)}: {reason}" for a, reason in self.damaged + self.skipped if reason not in own]
+        return out + [clean(text, 400) for text in own[:20]] + ([] if self.rows else others[:20])
 
 
 def _cells(run: list[Row]) -> tuple[str, ...]:

@@ -57,9 +57,11 @@ def read_header(entry: Entry, head: bytes) -> Stored:
             head[4:8],
         )
     else:
-        raise ValueError("no NIfTI header")
+        raise ValueError("it does not begin with its length, 348 or 540")
     if magic[:2] == b"ni":
         raise InputError(f"{entry.name}: a NIfTI pair (.hdr with .img); not read. Save it as one .nii file")
+    if magic[:2] != b"n+":
+        raise ValueError('the mark "n+1" or "n+2" is missing')
     dtype = _dtype(entry, code, order)
     if not (math.isfinite(offset) and size <= offset <= 1 << 30):
         raise ValueError(f"values begin at byte {offset}")

@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import numpy as np
+
 from ..errors import InputError
 from . import formats, geometry, marrow
 from .assess import assess, file_count, is_localizer
@@ -206,6 +208,8 @@ def _file_rows(entry: Entry, scan: Scan) -> list[Row]:
         scan.damaged.append((entry.name, str(error)))
         return []
     times = found.shape[0] if len(found.shape) == 4 else 1
+    steps = np.linalg.norm(found.stored.matrix[:3, :3], axis=0)
+    nowhere = any(i.name == "geometry" for i in found.issues)  # then a plane would be made up
     return [
         Row(
             number=0,
@@ -214,6 +218,8 @@ def _file_rows(entry: Entry, scan: Scan) -> list[Row]:
             kind="stack" if found.shape[-3] > 1 else "single slice",
             description=clean(entry.name.rpartition("/")[2]),
             size=found.shape[-3:],
+            spacing=tuple(round(float(v), 6) for v in steps[::-1]),
+            orientation="" if nowhere else geometry.orientation_name(found.stored.matrix[:3, :3] / steps),
             part=f"volume {t + 1} of {times}" if times > 1 else "",
             files=1,
             marrow_why="this file format does not tell how the image was made",

@@ -61,6 +61,19 @@ def test_the_name_comes_from_the_file(tmp_path):
     assert intake.read(write(tmp_path / "My scan_01.nii.gz")).name == "My-scan-01"
 
 
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.nrrd", "a.mha"])
+def test_the_inventory_tells_the_grid(tmp_path, name):
+    axes = np.array([[0, 0, 1], [1, 0, 0], [0, -1, 0]], float)  # planes run from right to left
+    found = intake.inventory(write(tmp_path / name, image(direction=axes)))
+    assert (found[0].size, found[0].orientation) == ((5, 6, 7), "sagittal")
+    assert found[0].spacing == pytest.approx((3, 0.6, 0.5)) and "3 × 0.6 × 0.5" in str(found)
+
+
+def test_the_inventory_makes_up_no_plane(tmp_path):
+    row = intake.inventory(patched(tmp_path, (252, "2h", 0, 0)))[0]
+    assert row.orientation == "" and row.spacing == pytest.approx((3, 0.6, 0.5))
+
+
 def test_letters_lose_their_marks_in_the_name(tmp_path):
     for name in ("Müller knee", "Mu\u0308ller knee"):  # one sign, or a letter and its mark as macOS stores it
         assert intake.read(write(tmp_path / f"{name}.nrrd")).name == "Muller-knee"
@@ -133,6 +146,8 @@ def test_a_unit_that_is_not_mm(tmp_path):
         ((42, "h", -5), "header is damaged"),
         ((42, "h", 30000), "cut short"),
         ((344, "4s", b"ni1\0"), "NIfTI pair"),
+        ((344, "4s", b"\0\0\0\0"), 'name of a NIfTI file, but its header is damaged .the mark "n.1".*export it again'),
+        ((0, "i", 77), "name of a NIfTI file, but its header is damaged"),
         ((108, "f", float("inf")), "header is damaged"),
         ((40, "h", 2), "3 dimensions"),
     ],
@@ -238,11 +253,31 @@ def test_a_folder_with_a_volume_beside_dicom_lists_both(tmp_path):
 
 def test_packed_rubbish(tmp_path):
     (tmp_path / "a.nii.gz").write_bytes(gzip.compress(b"x" * 2000))
-    with pytest.raises(InputError, match="a.nii.gz: the nifti header is damaged"):
+    with pytest.raises(InputError, match="a.nii.gz: has the name of a NIfTI file, but its header is damaged"):
         intake.read(tmp_path / "a.nii.gz")
     (tmp_path / "b.nii.gz").write_bytes(b"\x1f\x8bnonsense")
     with pytest.raises(InputError, match="packed data is damaged"):
         intake.read(tmp_path / "b.nii.gz")
+
+
+def test_the_name_and_the_packing_disagree(tmp_path):
+    plain, packed = write(tmp_path / "a.nii"), write(tmp_path / "b.nii.gz", packed=True)
+    packed.rename(tmp_path / "b.nii")
+    with pytest.raises(InputError, match="b.nii: packed with gzip.*Name it .nii.gz"):
+        intake.read(tmp_path / "b.nii")
+    plain.rename(tmp_path / "a.nii.gz")
+    with pytest.raises(InputError, match="a.nii.gz: .*header is damaged .it is not packed with gzip"):
+        intake.read(tmp_path / "a.nii.gz")
+
+
+def test_a_damaged_nifti_beside_dicom_is_named_and_blocks_nothing(tmp_path):
+    from made_dicom import save, stack
+
+    save(tmp_path, stack())
+    (tmp_path / "mask.nii").write_bytes(b"x" * 2000)
+    found = intake.inventory(tmp_path)
+    assert [name for name, _ in found.damaged] == ["mask.nii"] and "\nmask.nii: has the name of a NIfTI" in str(found)
+    assert intake.read(tmp_path).meta["blocking"] == ()
 
 
 def test_nrrd_spaces_are_turned_to_lps(tmp_path):
