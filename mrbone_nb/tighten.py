@@ -11,7 +11,11 @@ from .recipe import Recipe
 from .step import Call, find_step
 
 # Step, parameter: factor and what is added. Smaller contrast means that fainter edges stop a walk.
-TIGHTER = {"random_walker": {"contrast": (0.7, 0.0)}, "most_likely": {"certainty": (1.0, 0.1)}}
+TIGHTER = {
+    "random_walker": {"contrast": (0.7, 0.0)},
+    "stroke_forest": {"contrast": (0.7, 0.0)},
+    "most_likely": {"certainty": (1.0, 0.1)},
+}
 
 
 def tightened(recipe: Recipe, leaks: Iterable[Leak]) -> Recipe:

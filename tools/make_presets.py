@@ -9,26 +9,29 @@ from mrbone_nb.step import Call
 FOLDER = Path(__file__).parents[1] / "mrbone_nb" / "recipes"
 
 
-def walk(contrast: float, likeness: float) -> list[Call]:
-    """From the strokes to smooth marrow: the walk, its likeliest label, and the usual tidying."""
+def bones(contrast: float, likeness: float) -> list[Call]:
+    """From the strokes to the bone: walks and a forest, the likeliest label, the usual tidying, and the border."""
     return [
         Call("normalize"),
         Call("lowpass_bias_correction"),
         Call("gaussian", {"sigma": 0.4}),
         Call("random_walker", {"contrast": contrast, "likeness": likeness}),
+        Call("stroke_forest", {"contrast": contrast, "likeness": likeness}),
         Call("most_likely"),
         Call("islands"),
         Call("fill_holes"),
         Call("slice_islands"),
         Call("closing", {"radius": 2.0}),
         Call("median_smoothing", {"size": 3.0}),
+        Call("cortical_border"),
+        Call("fill_holes", {"planes": "slices"}),
+        Call("islands"),
     ]
 
 
-LAST = [Call("fill_holes", {"planes": "slices"}), Call("islands")]
 PRESETS = {
-    "bright-marrow": [*walk(0.07, 0.02), Call("cortical_shell", {"thickness": 1.3, "upper": 0.45, "smoothing": 1.2}), *LAST],
-    "dark-marrow": [*walk(0.03, 0.0), *LAST],
+    "bright-marrow": bones(0.07, 0.02),
+    "dark-marrow": bones(0.03, 0.0),
     "ct": [Call("hounsfield_threshold"), Call("islands"), Call("median_smoothing")],
 }
 

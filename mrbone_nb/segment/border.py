@@ -17,8 +17,9 @@ NORMAL_MM = 1.2  # blur of the distance from which the lines' directions come
 FLAT = 2.0  # planes this many times farther apart than pixels are searched each by itself
 APART_MM = 1e4  # between planes that must not see each other
 DARK = 0.02  # rise above the darkest value so far that noise may make
-DRIFT = 0.06  # cost of a move by 1 mm, so that nothing moves without a reason
+DRIFT = 0.1  # cost of a move by 1 mm, so that nothing moves without a reason
 PATH = 1.0  # cost of 1 mm through what is brighter than cortex by the contrast
+LOSS = 1.0  # cost of 1 mm of what looks like marrow, given up
 STIFFNESS = 0.5  # cost of a place 1 mm off the neighbors', 1/mm²
 SHARPNESS = 0.15  # difference of cost that tells two places apart
 LEAST_TRUST = 0.05  # of a line that shows no edge
@@ -68,7 +69,7 @@ def _lines(image: np.ndarray, distance: np.ndarray, spacing: Spacing, axes: tupl
     return _Lines(starts, uniform_filter1d(gray, 3, axis=1), places)
 
 
-def _costs(lines: _Lines, contrast: float) -> tuple[np.ndarray, np.ndarray]:
+def _costs(lines: _Lines, contrast: float, marrow: float) -> tuple[np.ndarray, np.ndarray]:
     """Cost of every place of every line, and the places in mm: little where dark turns brighter for the first time."""
     from scipy.ndimage import maximum_filter1d
 
@@ -77,11 +78,15 @@ def _costs(lines: _Lines, contrast: float) -> tuple[np.ndarray, np.ndarray]:
     rise = np.maximum(lines.gray[:, 2 * edge :] - lines.gray[:, : -2 * edge], 0)
     peak = maximum_filter1d(rise, 2 * round(PEAK_MM / STEP_MM) + 1, axis=1)
     reward = np.clip(peak / contrast, 0, 1) * rise / np.maximum(peak, 1e-6)  # a strong edge is no wider than a weak one
-    above = gray - np.minimum.accumulate(gray, axis=1) - DARK
-    way = np.cumsum(np.clip(above / contrast, 0, 2), axis=1) * STEP_MM
-    start = int(np.argmin(np.abs(places)))
-    way = np.maximum(0, way - way[:, start : start + 1])
-    return PATH * way - reward + DRIFT * np.abs(places), places
+
+    half = max(abs(marrow - np.percentile(gray, 2)) / 2, 1e-3)
+    darkest = np.minimum.accumulate(gray, axis=1)
+    beyond = np.where(darkest < marrow - half, gray - darkest - DARK, 0)  # brighter again after cortex
+    way = np.cumsum(np.clip(beyond / contrast, 0, 2), axis=1) * STEP_MM
+    like_marrow = np.clip(1 - np.abs(lines.gray[:, edge:-edge] - marrow) / half, 0, 1)
+    lost = np.cumsum(like_marrow * (places < 0), axis=1) * STEP_MM
+    lost = lost[:, -1:] - lost
+    return PATH * way + LOSS * lost - reward + DRIFT * np.abs(places), places
 
 
 class _Average:
@@ -131,10 +136,10 @@ def cortical_border(
     mask: Mask,
     *,
     spacing: Spacing,
-    outward: Annotated[float, Range(0, 10, 0.5, "mm")] = 3.5,
-    inward: Annotated[float, Range(0, 5, 0.5, "mm")] = 1.0,
+    outward: Annotated[float, Range(0, 10, 0.5, "mm")] = 2.5,
+    inward: Annotated[float, Range(0, 5, 0.5, "mm")] = 2.0,
     contrast: Annotated[float, Range(0.02, 1, 0.01)] = 0.15,
-    smoothing: Annotated[float, Range(1, 8, 0.5, "mm")] = 3.0,
+    smoothing: Annotated[float, Range(1, 8, 0.5, "mm")] = 4.0,
 ) -> Mask:
     """Move the border of a mask to the outer edge of the dark cortex.
 
@@ -151,7 +156,7 @@ def cortical_border(
     spacing
         (plane, row, column) in mm.
     outward
-        How far the border may move out; more than the thickest cortex.
+        How far the border may move out: the thickest cortex, 3 mm near joints and 5 mm and more on shafts.
     inward
         How far it may move in.
     contrast
@@ -189,7 +194,8 @@ def cortical_border(
     lines = _lines(image[box], distance, spacing, (1, 2) if flat else (0, 1, 2), (-inward, outward))
     if lines is None:
         return mask
-    move, trust = _settle(*_costs(lines, contrast), _Average(lines.starts, spacing, part.shape, smoothing), lines.starts)
+    costs = _costs(lines, contrast, float(np.median(image[mask])))
+    move, trust = _settle(*costs, _Average(lines.starts, spacing, part.shape, smoothing), lines.starts)
     fine = _Average(lines.starts, spacing, part.shape, min(1.5, smoothing))
     band = np.argwhere((distance > -inward - 1) & (distance < outward + 1))
     out = mask.copy()

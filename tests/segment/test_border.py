@@ -68,6 +68,7 @@ def test_no_mask_and_a_full_one_stay():
 
 def test_the_scans_border_is_no_border_of_the_bone():
     image, truth, core = scene((9, 90, 90), (4.0, 0.5, 0.5), marrow=0.9, outside=0.3)
-    whole, half = (mb.cortical_border(image[:, a:], core[:, a:], spacing=(4.0, 0.5, 0.5)) for a in (0, 45))
-    assert np.array_equal(half[:, 12:], whole[:, 57:])
+    words = {"spacing": (4.0, 0.5, 0.5), "smoothing": 1}
+    whole, half = (mb.cortical_border(image[:, a:], core[:, a:], **words) for a in (0, 45))
+    assert (half[:, 12:] != whole[:, 57:]).mean() < 1e-4
     assert dice(half, truth[:, 45:]) > 0.95 * dice(whole, truth)
