@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from scenes import ball, dice, distance_to, positions
 
+from mrbone_nb.recipe import Recipe
+from mrbone_nb.step import Call
+from mrbone_nb.volume import Volume
 from mrbone_nb.segment.levelset import geodesic_active_contour, shape_detection, threshold_level_set
 
 SHAPE, FINE = (20, 56, 56), (2.0, 0.7, 0.7)
@@ -148,3 +151,17 @@ def test_a_cortex_of_one_voxel_stops_a_front():
     start[1:4, 12:18, 6:12] = True
     found = shape_detection(image, start, spacing=(3, 1, 1), sigma=0.3, reach=20)
     assert found[2, 15, 17] and not found[:, :, 20:].any() and not found[6:].any()
+
+
+@FRONTS
+def test_a_front_grows_from_a_stroke(front):
+    """By a recipe, label by label; a stroke of everything else bars the way."""
+    image = np.where(FAR <= 9, 0.8, 0.1).astype(np.float32)
+    seeds = np.zeros(SHAPE, np.uint8)
+    middle = tuple(n // 2 for n in SHAPE)
+    seeds[middle[0], middle[1], middle[2] - 4 : middle[2] + 5] = 3
+    seeds[middle[0], 0, :] = 255
+    recipe = Recipe((Call("strokes_as_start", {"radius": 3}), Call(front.name, {"reach": 20, "smoothness": 0.2})))
+    labels = recipe.run(Volume(image, FINE), seeds=seeds).labels.array
+    assert set(np.unique(labels)) == {0, 3}
+    assert dice(labels == 3, FAR <= 9) > 0.7
