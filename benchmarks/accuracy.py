@@ -1,11 +1,11 @@
 """Score every way from strokes to bones on scans with a truth: Dice, ASSD, HD95 and seconds, bone by bone.
 
-    python benchmarks/accuracy.py [--hips FOLDER] [--phantoms all|NAME,…] [--methods NAME,…] [--corrections N]
+    python benchmarks/accuracy.py [--hips FOLDER] [--phantoms all|NAME,…] [--methods NAME|FILE,…]
 
 Every folder in FOLDER holds a scan (image.nii.gz or the folder dicom), seeds.nii.gz and truth.nii.gz; the bones are
-the labels of the seeds. The phantoms are made here: knees of T1, PD with fat suppression and DESS with slices of 3 and
-0.7 mm, and shoulders. "grow from seeds" and "watershed" are the two usual tools, "default" is the preset that the
-scan's polarity chooses; nothing is tuned to a scan. The last table gives means over the scans of a kind.
+the labels of the seeds; marrow is taken to be bright there. The phantoms are made here: knees of T1, PD with fat suppression and DESS with slices of 3 and
+0.7 mm, and shoulders. "grow from seeds" and "watershed" are the two usual tools, "default" is the preset of the
+scan's polarity; nothing is tuned to a scan. The last table gives means over the scans of a kind.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PHANTOMS = [f"knee-{name}-{mm}" for name in KNEES for mm in SLICES] + ["shoulder
 
 
 def recipe_of(method: str, polarity: str) -> mb.Recipe:
-    """The recipe of a method: a usual tool, the preset, or the preset with another step between strokes and labels."""
+    """The recipe of a method: a usual tool, the preset for this polarity ("default"), any preset, or a recipe file."""
     if method == "default":
         return mb.preset(polarity)
     if method in USUAL:

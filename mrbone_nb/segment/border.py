@@ -22,6 +22,7 @@ PATH = 1.0  # cost of 1 mm through what is brighter than cortex by the contrast
 LOSS = 1.0  # cost of 1 mm of what looks like marrow, given up
 STIFFNESS = 0.5  # cost of a place 1 mm off the neighbors', 1/mm²
 SHARPNESS = 0.15  # difference of cost that tells two places apart
+LEAST_WEIGHT = 1e-6  # of neighbors, below which there are none
 LEAST_TRUST = 0.05  # of a line that shows no edge
 ROUNDS = 6  # of agreeing with the neighbors
 
@@ -37,8 +38,24 @@ class _Lines:
 
 def _distance(mask: np.ndarray, spacing: Spacing) -> np.ndarray:
     """Signed distance in mm to the border, negative inside; the scan's border is none."""
-    half = np.float32(0.5 * min(spacing))
-    return np.where(mask, half - distance_inside(mask, spacing), distance_inside(~mask, spacing) - half)
+    if spacing[0] == APART_MM and spacing[1] == spacing[2] or max(spacing) == min(spacing):
+        half = np.float32(0.5 * min(spacing))
+        return np.where(mask, half - distance_inside(mask, spacing), distance_inside(~mask, spacing) - half)
+    return np.where(mask, -_to_faces(mask, spacing), _to_faces(~mask, spacing))
+
+
+def _to_faces(region: np.ndarray, spacing: Spacing) -> np.ndarray:
+    """Distance in mm from the voxels of a region to the faces of the nearest others: half a voxel in that direction less."""
+    from scipy.ndimage import distance_transform_edt
+
+    if region.all():
+        return np.full(region.shape, APART_MM, np.float32)
+    nearest = distance_transform_edt(region, spacing, return_distances=False, return_indices=True)
+    size = np.reshape(np.float32(spacing), (3, 1, 1, 1))
+    way = (nearest - np.indices(region.shape, np.int32)) * size
+    away = np.sqrt((way**2).sum(axis=0))
+    half = 0.5 * np.sqrt(((way * size) ** 2).sum(axis=0)) / np.maximum(away, 1e-6)
+    return np.where(region, away - half, 0).astype(np.float32)
 
 
 def _lines(image: np.ndarray, distance: np.ndarray, spacing: Spacing, axes: tuple, span: tuple) -> _Lines | None:
@@ -90,10 +107,10 @@ def _costs(lines: _Lines, contrast: float, marrow: float) -> tuple[np.ndarray, n
 
 
 class _Average:
-    """Weighted means over the neighbors of points, on cells of about half the width of the Gaussian."""
+    """Weighted means over the neighbors of points, on cells of a quarter of the width of the Gaussian."""
 
     def __init__(self, points: np.ndarray, spacing: Spacing, shape: tuple[int, ...], width: float) -> None:
-        self.cell = np.maximum(spacing, width / 2)
+        self.cell = np.maximum(spacing, width / 4)
         self.scale = np.array(spacing) / self.cell
         self.shape = tuple(int(n) for n in np.ceil(np.array(shape) * self.scale) + 1)
         self.sigma = width / self.cell
@@ -101,15 +118,17 @@ class _Average:
         self.numbers = np.ravel_multi_index(np.rint(self.points).astype(int).T, self.shape)
 
     def field(self, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """The mean at every cell; 0 where nothing is near."""
-        from scipy.ndimage import gaussian_filter
+        """The mean at every cell, or that of the nearest cell with any."""
+        from scipy.ndimage import distance_transform_edt, gaussian_filter
 
         count = int(np.prod(self.shape))
         total, weight = (
             gaussian_filter(np.bincount(self.numbers, v, count).reshape(self.shape), self.sigma, truncate=2.5)
             for v in (values * weights, weights)
         )
-        return np.where(weight > 1e-9, total / np.maximum(weight, 1e-9), 0).astype(np.float32)
+        mean = (total / np.maximum(weight, LEAST_WEIGHT)).astype(np.float32)
+        nearest = distance_transform_edt(weight < LEAST_WEIGHT, self.cell, return_distances=False, return_indices=True)
+        return mean[tuple(nearest)]
 
     def at(self, field: np.ndarray, points: np.ndarray) -> np.ndarray:
         """The field's values at points given as indices of voxels, (n, 3)."""
@@ -172,7 +191,8 @@ def cortical_border(
     Notes
     -----
     The cost of a place is the missing rise of gray and the way there through what is brighter than cortex; the
-    agreement is a mean-field solution of a chain of such costs with a quadratic tie between neighbors.
+    agreement is a mean-field approximation with a quadratic tie to the mean of the neighbors, not the global optimum
+    of Li et al.
 
     References
     ----------

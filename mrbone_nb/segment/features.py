@@ -15,10 +15,11 @@ RIMS = (3.0, 6.0, 12.0)  # mm, half the side of the box in which the darkest and
 RINGS = ((6.0, 2.0), (12.0, 4.0), (24.0, 8.0), (40.0, 8.0))  # mm: how far to look, and the blur there
 DIRECTIONS = 8
 BESIDE = 4.0  # mm across the planes
+COUNT = 1 + len(WIDTHS) + 3 * len(EDGES) + len(TEXTURES) + 2 * len(RIMS) + 2 + len(RINGS) * DIRECTIONS
 FINE = 0.35  # a Gaussian narrower than this many voxels is none
 
 
-def features(image: np.ndarray, spacing: Spacing, places: np.ndarray) -> np.ndarray:
+def features(image: np.ndarray, spacing: Spacing, places: np.ndarray, more: np.ndarray | None = None) -> np.ndarray:
     """Describe voxels by numbers.
 
     Parameters
@@ -29,15 +30,22 @@ def features(image: np.ndarray, spacing: Spacing, places: np.ndarray) -> np.ndar
         (plane, row, column) in mm.
     places
         Flat indices of the voxels, (n,).
+    more
+        Further features of these voxels, (m, n).
 
     Returns
     -------
     numpy.ndarray
-        (n, F) float32.
+        (n, F) float32: what the image shows, the position in mm along the three axes, and what was given.
     """
-    found = [field.ravel()[places] for field in _fields(image, spacing)]
-    position = np.array(np.unravel_index(places, image.shape)) * np.array(spacing)[:, None]
-    return np.stack([*found, *position], axis=1, dtype=np.float32, casting="same_kind")
+    position = np.array(np.unravel_index(places, image.shape), np.float32) * np.float32(spacing)[:, None]
+    extra = [*position, *(() if more is None else more)]
+    out = np.empty((len(places), COUNT + len(extra)), np.float32)  # filled column by column: the whole is large
+    for column, field in enumerate(_fields(image, spacing)):
+        out[:, column] = field.ravel()[places]
+    for column, values in enumerate(extra, COUNT):
+        out[:, column] = values
+    return out
 
 
 def _fields(image: np.ndarray, spacing: Spacing) -> Iterator[np.ndarray]:

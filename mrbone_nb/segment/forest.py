@@ -17,6 +17,7 @@ FOLDS = 3  # the strokes of two thirds of a bone's planes tell what walks are wo
 MOST_SAMPLES = 8000  # stroke voxels a label, enough for the trees and quick
 SMALLEST_LEAF = 3
 SURE = 0.9  # probability of a walk that no forest needs to confirm
+MOST_DOUBT = 1_500_000  # voxels: about 1.5 GB at the peak
 CHUNK = 40_000  # voxels that are classified together, always in the same order of trees
 
 
@@ -89,15 +90,15 @@ def _asked(forest, rows: np.ndarray) -> np.ndarray:
         return np.concatenate([np.empty((0, len(forest.classes_))), *workers.map(forest.predict_proba, pieces)])
 
 
-@step(preview="none", bytes_per_voxel=160)
+@step(preview="none", bytes_per_voxel=200)
 def stroke_forest(
     image: Image,
     seeds: Seeds,
     probability: Probability,
     *,
     spacing: Spacing,
-    share: Annotated[float, Range(0, 1, 0.05)] = 0.35,
-    trees: Annotated[int, Range(10, 500, 10)] = 150,
+    share: Annotated[float, Range(0, 1, 0.05)] = 0.3,
+    trees: Annotated[int, Range(10, 500, 10)] = 100,
     contrast: Annotated[float, Range(0.01, 0.5, 0.005)] = 0.07,
     likeness: Annotated[float, Range(0, 0.5, 0.005)] = 0.02,
     resolution: Annotated[float, Range(0.5, 5, 0.1, "mm")] = 1.2,
@@ -106,8 +107,8 @@ def stroke_forest(
     """Improve the probability of each label by a forest that learned this scan's own strokes.
 
     The forest knows gray, edges, texture, surroundings up to 40 mm away and position, and what walks from other
-    planes' strokes say; it finds marrow between distant strokes where walks alone run out. It needs strokes of a
-    bone in two planes or more; of the dark rim it knows nothing, so the border has to be sought afterwards.
+    planes' strokes say; it finds marrow between distant strokes where walks alone run out. Of the dark rim it knows
+    nothing, so the border has to be sought afterwards.
 
     Parameters
     ----------
@@ -144,8 +145,9 @@ def stroke_forest(
 
     Notes
     -----
-    Only voxels that the probability leaves in doubt are classified; time and memory grow with their number. A pelvis
-    of 24 × 430 × 430 voxels takes 10 to 15 s on two cores. Random, but the same ``seed`` gives the same bits.
+    Three walks and the features are computed for the whole scan at the working resolution; only voxels in doubt are
+    classified, and where they are very many, at a coarser resolution. A bone with strokes in one plane alone keeps its
+    probability. A pelvis of 47 × 430 × 430 voxels takes 10 to 15 s on two cores. The same ``seed`` gives the same bits.
 
     References
     ----------
@@ -169,9 +171,16 @@ def stroke_forest(
     if share == 0 or len(labels) == 1 or seed_labels(marks) != labels or EVERYTHING_ELSE not in marks:
         return probability
     size = tuple(s * f for s, f in zip(spacing, factors, strict=True))
-    before = np.stack([pool(layer, factors, "mean") for layer in probability]).reshape(len(labels), -1)
-    doubt = np.flatnonzero((before.max(axis=0) < SURE) & (marks.ravel() == 0))
     walk = {"contrast": contrast, "likeness": likeness}
+    before = np.stack([pool(layer, factors, "mean") for layer in probability]).reshape(len(labels), -1)
+    once = [n for n, label in enumerate(labels) if n and np.count_nonzero((marks == label).any(axis=(1, 2))) < 2]
+    likely = 1 + before[1:].argmax(axis=0)  # of a bone marked in one plane alone, walks without it know nothing
+    doubt = np.flatnonzero((before.max(axis=0) < SURE) & (marks.ravel() == 0) & ~np.isin(likely, once))
+    if not len(doubt):
+        return probability
+    if len(doubt) > MOST_DOUBT:
+        coarser = {"share": share, "trees": trees, "resolution": min(5.0, 1.3 * max(resolution, min(size))), "seed": seed}
+        return stroke_forest.function(image, seeds, probability, spacing=spacing, **coarser, **walk)
     learned = _learned(pool(image, factors, "mean"), marks, size, doubt, walk, trees, seed)
     change = np.zeros((len(labels), *marks.shape), np.float32)
     change.reshape(len(labels), -1)[:, doubt] = np.float32(share) * (learned - before[:, doubt])
@@ -186,7 +195,7 @@ def _learned(
     samples = _samples(seeds, labels, seed)
     walks = unseen_walks(image, seeds, spacing, walk).reshape(len(labels), -1)
     places = np.concatenate([samples, doubt])
-    rows = np.concatenate([features(image, spacing, places), walks[:, places].T], axis=1)
+    rows = features(image, spacing, places, walks[:, places])
     forest = _grown(rows[: len(samples)], seeds.ravel()[samples], trees, seed)
     order = np.searchsorted(forest.classes_, labels)
     return _asked(forest, rows[len(samples) :])[:, order].T.astype(np.float32)

@@ -55,7 +55,7 @@ def watershed(
     sigma
         Width of the blur before the relief is taken.
     gap
-        Gaps in the ridges narrower than twice this are closed.
+        Gaps in the ridges up to twice this are closed, to the nearest voxel; none along an axis of far larger voxels.
 
     Returns
     -------
@@ -82,5 +82,5 @@ def watershed(
     else:
         height = gaussian_filter(image, [sigma / s for s in spacing], mode="nearest")
         height = -height if relief == "darkness" else height
-    radius = tuple(int(gap / s + 1e-6) for s in spacing)  # never wider than it says
+    radius = tuple(round(gap / s) for s in spacing)
     return without_background(flood(height, seeds, radius))

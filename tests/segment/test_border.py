@@ -6,7 +6,12 @@ import pytest
 import mrbone_nb as mb
 from mrbone_nb.measure import assd, dice
 
-GRIDS = [((4.0, 0.5, 0.5), (9, 90, 90)), ((1.0, 1.0, 1.0), (46, 46, 46)), ((2.0, 0.8, 0.8), (22, 58, 58))]
+GRIDS = [
+    ((4.0, 0.5, 0.5), (9, 90, 90)),
+    ((1.0, 1.0, 1.0), (46, 46, 46)),
+    ((2.0, 0.8, 0.8), (22, 58, 58)),
+    ((1.0, 0.5, 0.5), (46, 92, 92)),
+]
 
 
 def ball(radius, shape, spacing):
@@ -51,6 +56,29 @@ def test_a_place_without_edge_follows_its_neighbors():
     image = np.where(tendon & ~truth, np.float32(0.03), image)
     found = mb.cortical_border(image, core, spacing=spacing, outward=6, smoothing=4)
     assert (found & ~truth & tendon)[4].sum() * 0.25 < 0.5 * 5 * 3  # less than half of what may be reached there
+
+
+@pytest.mark.parametrize("spacing", [(1, 1, 1), (2, 1, 1), (1, 0.5, 0.5), (0.7, 0.36, 0.36), (1, 2, 1)])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_slab_is_found_along_every_axis(spacing, axis):
+    """Marrow of 10 mm in cortex of 2 mm on both sides: borders lie within half a voxel."""
+    size = spacing[axis]
+    away = (np.arange(round(40 / size)) + 0.5) * size - 20
+    line = np.where(np.abs(away) < 5, 0.9, np.where(np.abs(away) < 7, 0.03, 0.4)).astype(np.float32)
+    image = np.broadcast_to(line.reshape([-1 if a == axis else 1 for a in range(3)]), [
+        len(line) if a == axis else 20 for a in range(3)
+    ])
+    found = mb.cortical_border(image, image > 0.8, spacing=spacing)
+    assert found.mean() * 40 == pytest.approx(14, abs=1.01 * size)
+
+
+@pytest.mark.parametrize("cortex", [2.0, 7.0])
+def test_a_thick_cortex_is_reached(cortex):
+    spacing, shape = (1.0, 1.0, 1.0), (56, 56, 56)
+    image, truth, core = scene(shape, spacing, marrow=0.9, outside=0.4, cortex=cortex, radius=12 + cortex)
+    found = mb.cortical_border(image, core, spacing=spacing, outward=10)
+    radius = (found.sum() * 3 / (4 * np.pi)) ** (1 / 3)
+    assert radius == pytest.approx((truth.sum() * 3 / (4 * np.pi)) ** (1 / 3), abs=0.5)
 
 
 def test_even_gray_moves_nothing():

@@ -85,13 +85,23 @@ def test_strokes_and_what_is_certain_stay(knee):
     before = random_walker(image, seeds.array, spacing=scan.spacing)
     after = mb.stroke_forest(image, seeds.array, before, spacing=scan.spacing)
     assert np.array_equal(mb.stroke_forest(image, seeds.array, before, spacing=scan.spacing, share=0), before)
-    assert np.allclose(after.sum(axis=0), 1, atol=0.02)
-    sure = before.max(axis=0) > 0.999
-    assert np.abs(after - before)[:, sure].max() < 0.5 and (after != before).any()
-    labels = np.array(seed_labels(seeds.array))
-    for label in labels:
-        own = mb.most_likely(after, seeds.array)[seeds.array == label]
-        assert (own == (0 if label == 255 else label)).all()
+    assert np.allclose(after.sum(axis=0), 1, atol=1e-4)
+    kept = (before.max(axis=0) > 0.91) | (seeds.array > 0)  # on this grid nothing is pooled
+    assert np.array_equal(after[:, kept], before[:, kept]) and (after != before).any()
+
+
+def test_a_bone_that_is_marked_in_one_plane_keeps_its_probability(knee):
+    scan, _, seeds = knee
+    planes = np.flatnonzero((seeds.array == 3).any(axis=(1, 2)))
+    once = seeds.array.copy()
+    once[once == 3] = 0
+    once[planes[len(planes) // 2]] = seeds.array[planes[len(planes) // 2]]
+    image = mb.normalize(scan.array)
+    before = random_walker(image, once, spacing=scan.spacing)
+    after = mb.stroke_forest(image, once, before, spacing=scan.spacing, trees=20)
+    mine = seed_labels(once).index(3)
+    likely = before[1:].argmax(axis=0) == mine - 1
+    assert np.array_equal(after[:, likely], before[:, likely]) and (after != before).any()
 
 
 def test_layers_that_do_not_fit_the_strokes_are_refused():
