@@ -9,7 +9,10 @@ from mrbone_nb.step import Call
 FOLDER = Path(__file__).parents[1] / "mrbone_nb" / "recipes"
 
 
-def bones(contrast: float, likeness: float) -> list[Call]:
+RIM = [Call("rim_border", {"far": 2.5}), Call("cortical_border", {"outward": 0.5})]  # bright marrow: walks find the rim
+
+
+def bones(contrast: float, likeness: float, border: list[Call]) -> list[Call]:
     """From the strokes to the bone: walks and a forest, the likeliest label, the usual tidying, and the border."""
     return [
         Call("normalize"),
@@ -23,15 +26,15 @@ def bones(contrast: float, likeness: float) -> list[Call]:
         Call("slice_islands"),
         Call("closing", {"radius": 2.0}),
         Call("median_smoothing", {"size": 3.0}),
-        Call("cortical_border"),
+        *border,
         Call("fill_holes", {"planes": "slices"}),
         Call("islands"),
     ]
 
 
 PRESETS = {
-    "bright-marrow": bones(0.07, 0.02),
-    "dark-marrow": bones(0.03, 0.0),
+    "bright-marrow": bones(0.05, 0.02, RIM),
+    "dark-marrow": bones(0.03, 0.0, [Call("cortical_border")]),
     "ct": [Call("hounsfield_threshold"), Call("islands"), Call("median_smoothing")],
 }
 
