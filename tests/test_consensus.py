@@ -168,8 +168,7 @@ def knee():
 def test_five_corrections_help(knee):
     """A user goes where the map points to, five times; the bones get better."""
     scan, truth, seeds = knee
-    steps = ("normalize", "random_walker", "most_likely", "islands", "cortical_shell")  # quick: it is about where to look
-    recipe = mb.Recipe(tuple(mb.Call(step) for step in steps)).with_params("random_walker", resolution=3.0)
+    recipe = mb.preset("bright-marrow").with_params("random_walker", resolution=3.0)
     scores = []
     for number in range(6):
         labels = recipe.run(scan, seeds=seeds).labels

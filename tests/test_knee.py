@@ -14,8 +14,8 @@ from mrbone_nb.measure import dice
 TOP = Path(__file__).parents[1]
 KNEE = TOP / "data_samples" / "knee_t2map"
 OUTLINES = json.loads((TOP / "tests" / "golden" / "knee_t2map_outlines.json").read_text(encoding="utf-8"))
-LEAST = {1: 0.965, 2: 0.95, 3: 0.92, 4: 0.945}  # measured 0.974, 0.958, 0.924, 0.952; the outlines are good to 1-2 pixels
-VOLUMES = {1: 193.1, 2: 136.5, 3: 18.9, 4: 14.4}  # cm³, of the result that was looked at slice by slice
+LEAST = {1: 0.965, 2: 0.95, 3: 0.93, 4: 0.945}  # measured 0.972, 0.958, 0.933, 0.956; the outlines are good to 1-2 pixels
+VOLUMES = {1: 191.7, 2: 134.9, 3: 18.2, 4: 14.2}  # cm³, of the result that was looked at slice by slice
 
 
 @pytest.fixture(scope="module")

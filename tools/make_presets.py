@@ -9,7 +9,7 @@ from mrbone_nb.step import Call
 FOLDER = Path(__file__).parents[1] / "mrbone_nb" / "recipes"
 
 
-RIM = [Call("rim_border", {"far": 2.6}), Call("cortical_border", {"outward": 0.5})]  # bright marrow: walks find the rim
+RIM = [Call("rim_border", {"far": 2.4}), Call("cortical_border", {"outward": 0.5})]  # bright marrow: walks find the rim
 
 
 def bones(contrast: float, likeness: float, border: list[Call]) -> list[Call]:

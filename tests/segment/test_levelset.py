@@ -155,7 +155,7 @@ def test_a_cortex_of_one_voxel_stops_a_front():
 
 @FRONTS
 def test_a_front_grows_from_a_stroke(front):
-    """By a recipe, label by label; a stroke of everything else bars the way."""
+    """By a recipe, label by label. A front that edges slow down rests where the edge begins, about 1.5 mm before it."""
     image = np.where(FAR <= 9, 0.8, 0.1).astype(np.float32)
     seeds = np.zeros(SHAPE, np.uint8)
     middle = tuple(n // 2 for n in SHAPE)
@@ -164,4 +164,5 @@ def test_a_front_grows_from_a_stroke(front):
     recipe = Recipe((Call("strokes_as_start", {"radius": 3}), Call(front.name, {"reach": 20, "smoothness": 0.2})))
     labels = recipe.run(Volume(image, FINE), seeds=seeds).labels.array
     assert set(np.unique(labels)) == {0, 3}
-    assert dice(labels == 3, FAR <= 9) > 0.7
+    assert not (labels[FAR > 9]).any()
+    assert radius(labels == 3) == pytest.approx(9, abs=1.6 if front is shape_detection else 0.3)
