@@ -12,6 +12,8 @@ from ..step import EVERYTHING_ELSE, Image, Labels, Range, Seeds, Spacing, step
 from .walker import FLOOR, coarsening, pool_seeds, seed_labels, solve
 
 DARKEST = 0.05  # share of the gray value `dark` below which nothing holds a walk up any more
+THIN = 1.5  # times the core: how far around the deepest place is sought
+MIDDLE = 0.7  # share of the depth there that is middle
 STEADY = 1e-7  # loss on the way, so that a region without any stroke has an answer
 
 
@@ -25,12 +27,20 @@ def _open(image: np.ndarray, spacing: Spacing, dark: float) -> list[np.ndarray]:
     return weights
 
 
+def _middle_of_thin(inside: np.ndarray, spacing: Spacing, core: float) -> np.ndarray:
+    """The middle of plates and ends that are nowhere as deep as the core: without it they would have none and be lost."""
+    from scipy.ndimage import maximum_filter
+
+    deepest = maximum_filter(inside, [2 * round(THIN * core / s) + 1 for s in spacing], mode="nearest")
+    return (deepest <= core) & (inside >= MIDDLE * deepest) & (inside > 0)
+
+
 def _markers(labels: np.ndarray, seeds: np.ndarray, spacing: Spacing, core: float, far: float) -> np.ndarray:
     """What is surely inside a bone or surely outside all, and the strokes; 0 where the border may run."""
     import edt
 
     inside = edt.edt(np.ascontiguousarray(labels), anisotropy=spacing, black_border=False)
-    markers = np.where(inside > core, labels, 0).astype(np.uint8)
+    markers = np.where((inside > core) | _middle_of_thin(inside, spacing, core), labels, 0).astype(np.uint8)
     markers[distance_inside(labels == 0, spacing) > far] = EVERYTHING_ELSE
     return np.where(seeds > 0, seeds, markers)
 
