@@ -34,7 +34,7 @@ def bones(contrast: float, likeness: float, border: list[Call]) -> list[Call]:
 
 PRESETS = {
     "bright-marrow": bones(0.05, 0.02, RIM),
-    "dark-marrow": bones(0.03, 0.0, [Call("cortical_border")]),
+    "dark-marrow": bones(0.03, 0.005, [Call("cortical_border")]),
     "ct": [Call("hounsfield_threshold"), Call("islands"), Call("median_smoothing")],
 }
 
