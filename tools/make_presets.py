@@ -33,8 +33,8 @@ def bones(contrast: float, likeness: float, certainty: float, border: list[Call]
 
 
 PRESETS = {
-    "bright-marrow": bones(0.05, 0.02, 0.45, RIM),
-    "dark-marrow": bones(0.03, 0.0, 0.5, [Call("cortical_border")]),
+    "bright-marrow": bones(0.05, 0.02, RIM),
+    "dark-marrow": bones(0.03, 0.005, [Call("cortical_border")]),
     "ct": [Call("hounsfield_threshold"), Call("islands"), Call("median_smoothing")],
 }
 
