@@ -12,15 +12,15 @@ FOLDER = Path(__file__).parents[1] / "mrbone_nb" / "recipes"
 RIM = [Call("rim_border", {"far": 2.4}), Call("cortical_border", {"outward": 0.5})]  # bright marrow: walks find the rim
 
 
-def bones(contrast: float, likeness: float, certainty: float, border: list[Call]) -> list[Call]:
+def bones(contrast: float, likeness: float, share: float, border: list[Call]) -> list[Call]:
     """From the strokes to the bone: walks and a forest, the likeliest label, the usual tidying, and the border."""
     return [
         Call("normalize"),
         Call("lowpass_bias_correction"),
         Call("gaussian", {"sigma": 0.4}),
         Call("random_walker", {"contrast": contrast, "likeness": likeness}),
-        Call("stroke_forest", {"contrast": contrast, "likeness": likeness}),
-        Call("most_likely", {"certainty": certainty}),
+        Call("stroke_forest", {"share": share, "contrast": contrast, "likeness": likeness}),
+        Call("most_likely"),
         Call("islands"),
         Call("fill_holes"),
         Call("slice_islands"),
@@ -33,8 +33,8 @@ def bones(contrast: float, likeness: float, certainty: float, border: list[Call]
 
 
 PRESETS = {
-    "bright-marrow": bones(0.05, 0.02, RIM),
-    "dark-marrow": bones(0.03, 0.005, [Call("cortical_border")]),
+    "bright-marrow": bones(0.05, 0.02, 0.45, RIM),
+    "dark-marrow": bones(0.03, 0.005, 0.3, [Call("cortical_border")]),
     "ct": [Call("hounsfield_threshold"), Call("islands"), Call("median_smoothing")],
 }
 
