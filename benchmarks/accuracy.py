@@ -1,11 +1,12 @@
 """Score every way from strokes to bones on scans with a truth: Dice, ASSD, HD95 and seconds, bone by bone.
 
-    python benchmarks/accuracy.py [--hips FOLDER] [--phantoms all|NAME,…] [--methods NAME|FILE,…]
+    python benchmarks/accuracy.py [--hips FOLDER] [--phantoms all|NAME,…] [--methods all|NAME|FILE,…]
 
 Every folder in FOLDER holds a scan (image.nii.gz or the folder dicom), seeds.nii.gz and truth.nii.gz; the bones are
-the labels of the seeds; marrow is taken to be bright there. The phantoms are made here: knees of T1, PD with fat suppression and DESS with slices of 3 and
-0.7 mm, and shoulders. "grow from seeds" and "watershed" are the two usual tools, "default" is the preset of the
-scan's polarity; nothing is tuned to a scan. The last table gives means over the scans of a kind.
+the labels of the seeds; marrow is taken to be bright there. The phantoms are made here: knees of T1, PD with fat
+suppression and DESS with slices of 3 and 0.7 mm, and shoulders. "grow from seeds" and "watershed" are the two usual
+tools, "default" is the preset of the scan's polarity; "all" adds every family of steps by itself. Nothing is tuned to
+a scan. The last table gives means over the scans of a kind.
 """
 
 from __future__ import annotations
@@ -23,8 +24,17 @@ from mrbone_nb.measure import assd, dice, hd95
 from mrbone_nb.phantom import KNEE, SHOULDER, knee_body, scan, shoulder_body, simulated_strokes
 
 USUAL = {
-    "grow from seeds": ("gradient_anisotropic_diffusion", "grow_from_seeds"),
-    "watershed": ("gradient_anisotropic_diffusion", "watershed"),
+    "grow from seeds": [mb.Call("gradient_anisotropic_diffusion"), mb.Call("grow_from_seeds")],
+    "watershed": [mb.Call("gradient_anisotropic_diffusion"), mb.Call("watershed")],
+}
+SMOOTHED = [mb.Call("lowpass_bias_correction"), mb.Call("gaussian", {"sigma": 0.4})]
+SINGLE = {  # each family of steps by itself, with its defaults
+    "random walker": [*SMOOTHED, mb.Call("random_walker"), mb.Call("most_likely")],
+    "graph cut": [*SMOOTHED, mb.Call("graph_cut")],
+    "closed rim": [*SMOOTHED, mb.Call("watershed", {"gap": 3.0})],
+    "shape detection": [*SMOOTHED, mb.Call("strokes_as_start"), mb.Call("shape_detection", {"reach": 20.0})],
+    "threshold level set": [*SMOOTHED, mb.Call("strokes_as_start"), mb.Call("threshold_level_set", {"reach": 20.0})],
+    "geodesic contour": [*SMOOTHED, mb.Call("random_walker"), mb.Call("most_likely"), mb.Call("geodesic_active_contour")],
 }
 BRIGHT, DARK = "bright-marrow", "dark-marrow"
 HIP = {1: "right femur", 2: "left femur", 3: "right hip bone", 4: "left hip bone", 5: "sacrum"}
@@ -34,11 +44,11 @@ PHANTOMS = [f"knee-{name}-{mm}" for name in KNEES for mm in SLICES] + ["shoulder
 
 
 def recipe_of(method: str, polarity: str) -> mb.Recipe:
-    """The recipe of a method: a usual tool, the preset for this polarity ("default"), any preset, or a recipe file."""
+    """The recipe of a method: a usual tool, one family, the preset for this polarity ("default"), any preset, or a file."""
     if method == "default":
         return mb.preset(polarity)
-    if method in USUAL:
-        return mb.Recipe(tuple(mb.Call(name) for name in ("normalize", *USUAL[method])), name=method)
+    if method in USUAL or method in SINGLE:
+        return mb.Recipe((mb.Call("normalize"), *(USUAL | SINGLE)[method]), name=method)
     return mb.Recipe.load(method)
 
 
@@ -78,7 +88,8 @@ def main() -> None:
     chosen = PHANTOMS if given.phantoms == "all" else [n for n in given.phantoms.split(",") if n]
     cases = [*(hips(given.hips) if given.hips else ()), *phantoms(chosen)]
     rows: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
-    for method in given.methods.split(","):
+    methods = [*USUAL, *SINGLE, "default"] if given.methods == "all" else given.methods.split(",")
+    for method in methods:
         for name, volume, seeds, truth, bones, polarity in cases:
             started = time.perf_counter()
             labels = recipe_of(method, polarity).run(volume, seeds=seeds).labels.array
@@ -87,10 +98,10 @@ def main() -> None:
                 found = score(labels == number, truth.array == number, volume.spacing)
                 kind = name if name in PHANTOMS else "hips"
                 rows.setdefault((method, f"{kind} {bone}"), []).append(found)
-                print(f"{method:16} {name:20} {bone:15} {_figures(found)} {seconds:6.1f} s", flush=True)
+                print(f"{method:19} {name:20} {bone:15} {_figures(found)} {seconds:6.1f} s", flush=True)
     print("\nmeans")
     for (method, bone), found in rows.items():
-        print(f"{method:16} {bone:36} {_figures(tuple(map(mean, zip(*found, strict=True))))}  worst {min(found)[0]:.3f}")
+        print(f"{method:19} {bone:36} {_figures(tuple(map(mean, zip(*found, strict=True))))}  worst {min(found)[0]:.3f}")
 
 
 def _figures(found: tuple[float, ...]) -> str:
