@@ -122,7 +122,7 @@ def trabecular_regions(
     q_max: Change = 1.0,
     smallest: Annotated[float, Range(0, 10_000, 10, "mm³")] = 100.0,
     passes: Annotated[int, Range(1, 3)] = 2,
-    neck: Annotated[float, Range(0, 10, 0.1, "mm")] = 4.0,
+    neck: Annotated[float, Range(0, 10, 0.1, "mm")] = 5.0,
     reach: Annotated[float, Range(1, 20, 0.5, "mm")] = 8.0,
     skin: Annotated[float, Range(0, 30, 0.5, "mm")] = 5.0,
     width: Annotated[float, Range(0, 60, 0.5, "mm")] = 14.0,
@@ -248,6 +248,7 @@ def regions_on_slices(
     smallest: Annotated[float, Range(0, 1000, 1, "mm²")] = 4.0,
     neck: Annotated[float, Range(0, 10, 0.1, "mm")] = 1.6,
     reach: Annotated[float, Range(1, 20, 0.5, "mm")] = 6.0,
+    passes: Annotated[int, Range(1, 4)] = 2,
     axes: Literal["acquired", "three"] = "acquired",
 ) -> Labels:
     """Grow the cores of bones to the stable bright regions of every slice that hold them.
@@ -275,6 +276,8 @@ def regions_on_slices(
         Bridges narrower than this do not connect.
     reach
         No region may come farther from the cores than this.
+    passes
+        How often; each pass after the first also begins from the regions of the neighboring slices.
     axes
         Slices as acquired, or along all three axes whose slices are sharp enough, where two must agree.
 
@@ -299,15 +302,37 @@ def regions_on_slices(
     if not cores.any():
         return _with_strokes(cores, strokes)
     box = bounding_box(cores > 0, reach + neck, spacing)
-    gray = image[box]
-    marks = _markers(cores[box], strokes[box], spacing, 0.0, reach)
+    gray, part = image[box], cores[box]
     used = _axes(spacing, gray.shape, axes)
-    found = [_slice_by_slice(gray, marks, spacing, a, neck / 2, smallest, delta, q_max) for a in used]
+    for number in range(passes):
+        found = []
+        for axis in used:
+            begun = part if number == 0 else np.where(part > 0, part, _from_neighbors(part, spacing, axis))
+            marks = _markers(begun, strokes[box], spacing, 0.0, reach)
+            found.append(_slice_by_slice(gray, marks, spacing, axis, neck / 2, smallest, delta, q_max))
+        part = _agreed(part, found)
     out = cores.copy()
-    for number in (int(n) for n in np.unique(cores) if n):
-        votes = sum((f == number).astype(np.uint8) for f in found)
-        out[box][(votes >= min(2, len(used))) & (out[box] == 0)] = number
+    out[box] = part
     return _with_strokes(out, strokes)
+
+
+def _from_neighbors(labels: np.ndarray, spacing: Spacing, axis: int) -> np.ndarray:
+    """Labels of the slices on both sides, as far as a surface at 45° would let them reach over."""
+    import edt
+
+    deep = np.where(edt.edt(labels, anisotropy=_flat(spacing, axis), black_border=False) > spacing[axis], labels, 0)
+    deep = np.moveaxis(np.pad(deep, [(1, 1) if a == axis else (0, 0) for a in range(3)]), axis, 0)
+    both = np.where(deep[:-2] > 0, deep[:-2], deep[2:])
+    return np.moveaxis(both, 0, axis)
+
+
+def _agreed(labels: np.ndarray, found: list[np.ndarray]) -> np.ndarray:
+    """Labels with what two of the axes, or the only one, have found beside them."""
+    out = labels.copy()
+    for number in (int(n) for n in np.unique(labels) if n):
+        votes = sum((f == number).astype(np.uint8) for f in found)
+        out[(votes >= min(2, len(found))) & (out == 0)] = number
+    return out
 
 
 @step(preview="roi", bytes_per_voxel=60, reach=("thickest",))
@@ -317,9 +342,9 @@ def cortical_regions(
     *,
     spacing: Spacing,
     delta: Delta = 0.025,
-    upper: Annotated[float, Range(0.1, 0.9, 0.05)] = 0.4,
+    upper: Annotated[float, Range(0.1, 0.9, 0.05)] = 0.3,
     thinnest: Annotated[float, Range(0, 3, 0.1, "mm")] = 0.5,
-    thickest: Annotated[float, Range(1, 10, 0.5, "mm")] = 5.0,
+    thickest: Annotated[float, Range(1, 10, 0.5, "mm")] = 4.0,
     opening: Annotated[float, Range(0, 5, 0.1, "mm")] = 1.5,
 ) -> Mask:
     """Add the cortex: the most stable dark region that touches a core of marrow.
