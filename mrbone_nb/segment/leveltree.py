@@ -106,8 +106,9 @@ def level_tree(image: np.ndarray, levels: np.ndarray, marks: np.ndarray, smalles
         np.minimum.at(least, parts.ravel()[where], values)
         np.maximum.at(most, parts.ravel()[where], values)
         place = np.zeros(count + 1, np.int64)
-        flat = np.flatnonzero(parts)[::-1]
-        place[parts.ravel()[flat]] = flat
+        flat = parts.ravel()
+        starts = np.append(np.flatnonzero(flat[1:] != flat[:-1])[::-1] + 1, 0)  # where a run of voxels begins
+        place[flat[starts]] = starts
         own = np.full(count + 1, -1)
         own[kept] = total + np.arange(len(kept))
         parent = own[kept] if before is None else lower[before.ravel()[place[kept]]]

@@ -16,7 +16,8 @@ from ..step import EVERYTHING_ELSE, Image, Labels, Mask, Range, Seeds, Spacing, 
 from .leveltree import level_tree
 from .walker import coarsening, pool_seeds
 
-LOWEST, HIGHEST = 0.1, 1.2  # gray values between which marrow is looked for
+LOWEST, HIGHEST = 0.3, 1.2  # gray values between which marrow is looked for
+LEAST_SHARE = 0.5  # of what is marked in a bone, below which nothing is its marrow
 APART_MM = 1e4  # between slices that must not see each other
 FLAT = 2.5  # planes whose voxels are longer than this to their width show no border
 MOST_LABELS = EVERYTHING_ELSE - 1
@@ -25,8 +26,8 @@ Delta = Annotated[float, Range(0.005, 0.1, 0.0025)]
 Change = Annotated[float, Range(0.05, 10, 0.05)]
 
 
-def _levels(delta: float) -> np.ndarray:
-    return np.arange(LOWEST, HIGHEST, delta, np.float32)
+def _levels(delta: float, lowest: float = LOWEST) -> np.ndarray:
+    return np.arange(lowest, max(HIGHEST, lowest + 2 * delta), delta, np.float32)
 
 
 def _ball(radius: float, spacing: Spacing) -> np.ndarray:
@@ -57,7 +58,11 @@ def _marked_regions(
     image: np.ndarray, marks: np.ndarray, spacing: Spacing, radius: float, smallest: int, delta: float, q_max: float
 ) -> np.ndarray:
     """The largest stable regions that hold marks of one bone and none of anything else, with its label."""
-    tree = level_tree(_thin_off(image, radius, spacing), _levels(delta), marks, smallest)
+    bone = (marks > 0) & (marks < EVERYTHING_ELSE)
+    if not bone.any():
+        return np.zeros_like(marks)
+    levels = _levels(delta, LEAST_SHARE * float(np.median(image[bone])))
+    tree = level_tree(_thin_off(image, radius, spacing), levels, marks, smallest)
     one = (tree.least == tree.most) & (tree.most > 0) & (tree.most < EVERYTHING_ELSE)
     chosen = tree.largest(one & (tree.change(1) <= q_max))
     return _grow_back(tree.paint(chosen, tree.most[chosen]).astype(np.uint8), radius, spacing)
@@ -121,12 +126,12 @@ def trabecular_regions(
     delta: Delta = 0.0125,
     q_max: Change = 1.0,
     smallest: Annotated[float, Range(0, 10_000, 10, "mm³")] = 100.0,
-    passes: Annotated[int, Range(1, 3)] = 2,
+    passes: Annotated[int, Range(1, 4)] = 3,
     neck: Annotated[float, Range(0, 10, 0.1, "mm")] = 5.0,
     reach: Annotated[float, Range(1, 20, 0.5, "mm")] = 8.0,
     skin: Annotated[float, Range(0, 30, 0.5, "mm")] = 5.0,
     width: Annotated[float, Range(0, 60, 0.5, "mm")] = 14.0,
-    resolution: Annotated[float, Range(0.5, 5, 0.1, "mm")] = 1.2,
+    resolution: Annotated[float, Range(0.5, 5, 0.1, "mm")] = 1.4,
 ) -> Labels:
     """Find the cores of bones as maximally stable bright regions of the volume's gray levels.
 
@@ -151,9 +156,9 @@ def trabecular_regions(
     smallest
         Smallest volume of a region.
     passes
-        How often; each pass after the first halves `neck` and looks near the regions of the one before.
+        How often, with half the `neck` each time; each pass looks near strokes and the regions of the one before.
     neck
-        Bridges narrower than this do not connect.
+        Bridges narrower than this do not connect in the second pass; in the first, which needs strokes, it is twice that.
     reach
         How far from a region the next pass may look.
     skin
@@ -191,19 +196,20 @@ def trabecular_regions(
     limb = pool(limb.astype(np.float32), factors, "mean") >= 0.5
     gray, marks = np.where(limb, pool(image, factors, "mean"), 0), pool_seeds(strokes, factors)
     least = max(1, round(smallest / float(np.prod(size))))
-    drawn = marks
     found = np.zeros(gray.shape, np.uint8)
-    for number in range(passes):
-        radius = neck / 2 / 2**number
-        if number == 0 and not strokes.any():
+    bones = marks * (marks < EVERYTHING_ELSE)
+    near = marks
+    for number in range(passes) if strokes.any() else range(1, max(2, passes)):
+        radius = neck / 2**number
+        if number == 1 and not strokes.any():
             outside = (distance_inside(limb, size) <= skin + radius if not limb.all() else ~limb).astype(np.uint8)
             new = _free_regions(gray, outside, size, radius, least, delta, q_max, width)
         else:
-            new = _marked_regions(gray, marks, size, radius, least, delta, q_max)
+            new = _marked_regions(gray, near, size, radius, least, delta, q_max)
         found = np.where(new > 0, new, found)
-        if not found.any():
+        if not (found.any() or bones.any()):
             break
-        marks = _markers(found, drawn, size, radius / 2, reach)
+        near = _markers(np.where(found > 0, found, bones), marks, size, radius / 2, reach)
     return _with_strokes(_finer(found, factors, image.shape), strokes)
 
 
