@@ -111,7 +111,9 @@ def shoulder_body(*, size: int | None = None, cortex: float | tuple[float, float
     return build_body(labels, {1: "bone", 2: "bone"}, cortex=cortex, flesh=flesh, seed=seed)
 
 
-def forearm_body(*, size: int | None = None, cortex: float | tuple[float, float] | Solid | None = None, seed: int = 0) -> Body:
+def forearm_body(
+    *, size: int | None = None, cortex: float | tuple[float, float] | Solid | None = None, seed: int = 0
+) -> Body:
     """Build a right forearm, palm to the front, from parametric solids: 1 radius, 2 ulna.
 
     Parameters as of ``knee_body``; axial, the lower 140 mm, 0.7 mm at full resolution. By default the cortex is
@@ -129,7 +131,8 @@ def forearm_body(*, size: int | None = None, cortex: float | tuple[float, float]
         Band("tendon", run + [[-6.5, 12.5, 0], [-6, 12, 0], [-2, 18, 0]], 2.2),
     ]
     flesh = Flesh(margin=(17.0, 13.0), skin_fat=4.0, cartilage=1.0, joint_fat=False, bands=bands, trunk=_forearm_trunk)
-    return build_body(labels, {1: "bone", 2: "bone"}, cortex=_forearm_cortex if cortex is None else cortex, flesh=flesh, seed=seed)
+    shell = _forearm_cortex if cortex is None else cortex
+    return build_body(labels, {1: "bone", 2: "bone"}, cortex=shell, flesh=flesh, seed=seed)
 
 
 def _forearm_cortex(place: Place) -> np.ndarray:

@@ -1,5 +1,5 @@
 """Steps that find bone: one family a file. Importing this registers them."""
 
 from . import (  # noqa: F401
-    border, forest, graph, growing, levelset, limb, mser, outlines, rim, thresholds, walker, watershed,
+    border, cortex, forest, graph, growing, levelset, limb, mser, outlines, rim, thresholds, walker, watershed,
 )  # fmt: skip

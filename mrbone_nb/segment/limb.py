@@ -29,11 +29,11 @@ def limb_mask(
     spacing: Spacing,
     sigma: Annotated[float, Range(0.5, 5, 0.1, "mm")] = 1.5,
     lower: Annotated[float, Range(0, 0.5, 0.005)] = 0.03,
-    closing: Annotated[float, Range(0, 20, 0.5, "mm")] = 4.0,
+    closing: Annotated[float, Range(0, 20, 0.5, "mm")] = 6.0,
 ) -> Mask:
-    """Mark the limb: where the Laplacian of Gaussian shows structure, closed and filled.
+    """Mark the limb: what the Laplacian of Gaussian shows brighter than its neighborhood, closed and filled.
 
-    Tissue has edges and air has none, however bright the coil makes one end of the limb. What is fixed to the
+    Tissue has bright sides of edges and air has none, however bright the coil makes one end of the limb. What is fixed to the
     patient, such as a coil that gives signal, may come along.
 
     Parameters
@@ -45,9 +45,9 @@ def limb_mask(
     sigma
         Width of the Gaussian.
     lower
-        Smallest response, of either sign, that counts as an edge; more where air is noisy.
+        Smallest response that counts as the bright side of an edge; more where air is noisy.
     closing
-        Gaps between edges up to twice as wide as this are closed; the rest is filled slice by slice.
+        Gaps up to twice as wide as this are closed; the rest is filled slice by slice.
 
     Returns
     -------
@@ -60,15 +60,15 @@ def limb_mask(
 
     Examples
     --------
-    >>> image = np.zeros((1, 9, 20))
-    >>> image[:, :, 8:] = 1
-    >>> limb_mask(image, spacing=(4, 1, 1), closing=8)[0, 4, ::6].tolist()
-    [False, True, True, True]
+    >>> image = np.zeros((1, 30, 30))
+    >>> image[:, 8:22, 8:18] = 1
+    >>> limb_mask(image, spacing=(4, 1, 1))[0, 15, ::5].tolist()
+    [False, False, True, True, False, False]
     """
     import fill_voids
 
-    edges = np.abs(laplacian_of_gaussian(image, spacing, sigma)) > lower
-    closed = erode(dilate(edges, closing, spacing), closing, spacing)
+    bright = -laplacian_of_gaussian(image, spacing, sigma) > lower
+    closed = erode(dilate(bright, closing, spacing), closing, spacing)
     parts, count = connected_parts(np.stack([fill_voids.fill(plane.copy()) for plane in closed]), 6)
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
     sizes[0] = 0

@@ -1,6 +1,6 @@
 """Extremal regions: bone as parts of the gray levels that hardly change from one level to the next.
 
-Trabecular bone is bright on dark, the cortex dark on bright. On the levels of the whole volume, regions that touch
+Trabecular bone is bright on dark (the cortex is dark on bright: see cortex.py). On the levels of the whole volume, regions that touch
 nowhere are parted best; on the levels of single slices they come closer to the cortex.
 """
 
@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from ..grids import pool, unpool
-from ..morphology import SLACK_MM, bounding_box, connected_parts, dilate, distance_inside, erode
+from ..morphology import SLACK_MM, bounding_box, connected_parts, dilate, distance_inside
 from ..step import EVERYTHING_ELSE, Image, Labels, Mask, Range, Seeds, Spacing, step
 from .leveltree import level_tree
 from .walker import coarsening, pool_seeds
@@ -69,7 +69,14 @@ def _marked_regions(
 
 
 def _free_regions(
-    image: np.ndarray, outside: np.ndarray, spacing: Spacing, radius: float, smallest: int, delta: float, q_max: float, width: float
+    image: np.ndarray,
+    outside: np.ndarray,
+    spacing: Spacing,
+    radius: float,
+    smallest: int,
+    delta: float,
+    q_max: float,
+    width: float,
 ) -> np.ndarray:
     """The largest stable regions that keep off the skin and are wide enough for bone, numbered from the largest."""
     import edt
@@ -227,7 +234,14 @@ def _axes(spacing: Spacing, shape: tuple[int, ...], axes: str) -> list[int]:
 
 
 def _slice_by_slice(
-    image: np.ndarray, marks: np.ndarray, spacing: Spacing, axis: int, radius: float, smallest: float, delta: float, q_max: float
+    image: np.ndarray,
+    marks: np.ndarray,
+    spacing: Spacing,
+    axis: int,
+    radius: float,
+    smallest: float,
+    delta: float,
+    q_max: float,
 ) -> np.ndarray:
     """The marked regions of every slice across an axis."""
     size = _flat(spacing, axis)
@@ -339,87 +353,3 @@ def _agreed(labels: np.ndarray, found: list[np.ndarray]) -> np.ndarray:
         votes = sum((f == number).astype(np.uint8) for f in found)
         out[(votes >= min(2, len(found))) & (out == 0)] = number
     return out
-
-
-@step(preview="roi", bytes_per_voxel=60, reach=("thickest",))
-def cortical_regions(
-    image: Image,
-    mask: Mask,
-    *,
-    spacing: Spacing,
-    delta: Delta = 0.025,
-    upper: Annotated[float, Range(0.1, 0.9, 0.05)] = 0.3,
-    thinnest: Annotated[float, Range(0, 3, 0.1, "mm")] = 0.5,
-    thickest: Annotated[float, Range(1, 10, 0.5, "mm")] = 4.0,
-    opening: Annotated[float, Range(0, 5, 0.1, "mm")] = 1.5,
-) -> Mask:
-    """Add the cortex: the most stable dark region that touches a core of marrow.
-
-    Among the gray levels of the shell round the core it takes the one at which what is dark and touches the core changes
-    least. Dark tendon that touches the cortex comes along as far as `thickest`, less what `opening` cuts off.
-
-    Parameters
-    ----------
-    image
-        Gray values, (P, M, N), bright marrow.
-    mask
-        Trabecular bone, (P, M, N).
-    spacing
-        (plane, row, column) in mm.
-    delta
-        Step from one gray level to the next, as a share of the core's median.
-    upper
-        Brightest level that can be cortex, as a share of the core's median.
-    thinnest
-        Everything within this of the core is taken for cortex.
-    thickest
-        Nothing farther than this from the core is.
-    opening
-        What sticks out of the bone and is thinner than twice this is cut off.
-
-    Returns
-    -------
-    Mask
-        (P, M, N), never smaller than the core.
-
-    References
-    ----------
-    Matas et al. (2004), doi:10.1016/j.imavis.2004.02.006
-
-    Examples
-    --------
-    >>> image = np.array([[[0.9, 0.9, 0.9, 0.1, 0.1, 0.5, 0.5, 0.5]]])
-    >>> cortical_regions(image, image > 0.8, spacing=(1, 1, 1), opening=0).sum().item()
-    5
-    """
-    if not mask.any() or mask.all():
-        return mask
-    box = bounding_box(mask, thickest, spacing)
-    core = mask[box]
-    away = distance_inside(~core, spacing)
-    shell = _stable_shell(image[box], core, (away <= thickest + SLACK_MM) & ~core, delta, upper)
-    whole = core | shell | (away <= thinnest + SLACK_MM)
-    out = mask.copy()
-    out[box] = core | dilate(erode(whole, opening, spacing), opening, spacing) | (away <= thinnest + SLACK_MM)
-    return out
-
-
-def _stable_shell(image: np.ndarray, core: np.ndarray, band: np.ndarray, delta: float, upper: float) -> np.ndarray:
-    """What is darker than a level and touches the core, within a band, at the level where that is most stable."""
-    from scipy.ndimage import binary_dilation
-
-    bright = float(np.median(image[core]))
-    touching = band & binary_dilation(core)
-    if bright <= 0 or not touching.any():
-        return np.zeros_like(core)
-    darkness = np.where(band, 1 - image / np.float32(bright), -1).astype(np.float32)
-    levels = np.arange(1 - upper - delta, 1, delta, np.float32)
-    tree = level_tree(darkness, levels, touching.astype(np.uint8), 1)
-    size = np.bincount(tree.level, np.where(tree.most > 0, tree.size, 0), len(levels))
-    change = (size[:-2] - size[2:]) / np.maximum(size[1:-1], 1)
-    usable = np.flatnonzero(size[1:-1] >= size[0] / 4)  # the last dark voxels are stable too, and mean nothing
-    if not len(usable):
-        return np.zeros_like(core)
-    best = 1 + usable[change[usable].argmin()]
-    chosen = np.flatnonzero((tree.most > 0) & (tree.level == best))
-    return tree.paint(chosen, np.ones(len(chosen), np.int32)) > 0
