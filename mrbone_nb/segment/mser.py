@@ -134,7 +134,7 @@ def trabecular_regions(
     q_max: Change = 1.0,
     smallest: Annotated[float, Range(0, 10_000, 10, "mm³")] = 100.0,
     passes: Annotated[int, Range(1, 4)] = 3,
-    neck: Annotated[float, Range(0, 10, 0.1, "mm")] = 5.0,
+    neck: Annotated[float, Range(0, 10, 0.1, "mm")] = 4.0,
     reach: Annotated[float, Range(1, 20, 0.5, "mm")] = 8.0,
     skin: Annotated[float, Range(0, 30, 0.5, "mm")] = 5.0,
     width: Annotated[float, Range(0, 60, 0.5, "mm")] = 14.0,
