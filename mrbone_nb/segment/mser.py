@@ -1,7 +1,7 @@
 """Extremal regions: bone as parts of the gray levels that hardly change from one level to the next.
 
-Trabecular bone is bright on dark (the cortex is dark on bright: see cortex.py). On the levels of the whole volume, regions that touch
-nowhere are parted best; on the levels of single slices they come closer to the cortex.
+Trabecular bone is bright on dark; the cortex, dark on bright, is in cortex.py. On the levels of the whole volume, bones
+are parted best; on those of single slices, regions come closer to the cortex.
 """
 
 from __future__ import annotations
@@ -163,9 +163,10 @@ def trabecular_regions(
     smallest
         Smallest volume of a region.
     passes
-        How often, with half the `neck` each time; each pass looks near strokes and the regions of the one before.
+        How often, with half the `neck` each time; each looks near strokes and the regions of the one before.
     neck
-        Bridges narrower than this do not connect in the second pass; in the first, which needs strokes, it is twice that.
+        Bridges narrower than this do not connect in the second pass, and twice as wide ones in the first, which needs
+        strokes. Raise it where fat is taken for bone, lower it for thin bones.
     reach
         How far from a region the next pass may look.
     skin
