@@ -163,6 +163,13 @@ def test_the_knee_from_start_to_end(ran, tmp_path):  # one test, since each work
     check_run(tmp_path)
 
 
+def test_the_forearm_from_start_to_end(ran, tmp_path):
+    notebook = ran(ROOT / "notebooks" / "10_find_extremal_regions.ipynb", slices="(6.0, 1.2, 1.2)")
+    assert "the same bits" in said(notebook, "export") and "NOT" not in said(notebook, "export")
+    assert voxels(tmp_path / "out" / "forearm").array.max() == 2
+    assert not [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs if o.get("name") == "stderr"]
+
+
 @pytest.mark.slow
 def test_a_scan_of_ones_own_needs_only_other_parameters(ran, tmp_path):
     """A NIfTI file, whose tags tell nothing."""

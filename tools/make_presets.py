@@ -32,9 +32,27 @@ def bones(contrast: float, likeness: float, share: float, border: list[Call]) ->
     ]
 
 
+REGIONS = [  # bright marrow, with or without strokes: stable regions of gray levels
+    Call("normalize"),
+    Call("lowpass_bias_correction"),
+    Call("limb_mask"),
+    Call("adaptive_equalization"),
+    Call("trabecular_regions"),
+    Call("regions_on_slices"),
+    Call("closing", {"radius": 2.0}),
+    Call("fill_holes", {"planes": "slices"}),
+    Call("cortical_regions"),
+    Call("rim_border", {"core": 2.0}),
+    Call("cortical_border", {"outward": 1.0}),
+    Call("fill_holes", {"planes": "slices"}),
+    Call("median_smoothing"),
+    Call("islands"),
+]
+
 PRESETS = {
     "bright-marrow": bones(0.05, 0.02, 0.45, RIM),
     "dark-marrow": bones(0.03, 0.005, 0.3, [Call("cortical_border")]),
+    "extremal-regions": REGIONS,
     "ct": [Call("hounsfield_threshold"), Call("islands"), Call("median_smoothing")],
 }
 

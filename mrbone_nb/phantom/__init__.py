@@ -10,13 +10,16 @@ True
 from .anatomy import Band, Body, Flesh, build_body
 from .artifacts import Metal
 from .dicom import write_dicom
-from .joints import HIP, KNEE, SHOULDER, hip, hip_body, knee, knee_body, shoulder, shoulder_body
+from .joints import (
+    FOREARM, HIP, KNEE, SHOULDER, forearm, forearm_body, hip, hip_body, knee, knee_body, shoulder, shoulder_body,
+)  # fmt: skip
 from .scanner import Phantom, scan, scan_radial, simulate
 from .shapes import label_meshes, label_solids
 from .strokes import corrective_stroke, simulated_strokes
 from .tissue import SEQUENCES, TISSUES, Sequence, Tissue, tissue_signal
 
 __all__ = [
+    "FOREARM",
     "HIP",
     "KNEE",
     "SEQUENCES",
@@ -31,6 +34,8 @@ __all__ = [
     "Tissue",
     "build_body",
     "corrective_stroke",
+    "forearm",
+    "forearm_body",
     "hip",
     "hip_body",
     "knee",

@@ -13,6 +13,8 @@ from ..volume import Volume
 from .fields import Fields, coordinates, fine_noise, smoothstep
 from .tissue import CODES, TISSUES
 
+Thickness = Callable[[Sequence[np.ndarray]], np.ndarray]  # x, y and z in mm to mm
+
 
 @dataclass(frozen=True, eq=False)
 class Body:
@@ -54,6 +56,9 @@ class Flesh:
         Mean thickness of the fat under the skin.
     cartilage
         Thickness of the cartilage drawn where two bones face each other; 0 where the labels hold it.
+    joint_fat
+        Whether fat and capsule fill the room between bones that are near each other, as at a joint, or
+        muscle does, as between the bones of the forearm.
     bands
         Tendons, ligaments and vessels, drawn in this order.
     trunk
@@ -63,6 +68,7 @@ class Flesh:
     margin: tuple[float, float] = (25.0, 25.0)
     skin_fat: float = 7.0
     cartilage: float = 2.0
+    joint_fat: bool = True
     bands: Sequence[Band] = ()
     trunk: Callable[[Sequence[np.ndarray]], np.ndarray] | None = None
 
@@ -71,7 +77,7 @@ def build_body(
     labels: Volume,
     tissues: Mapping[int, str],
     *,
-    cortex: float | tuple[float, float] = 1.5,
+    cortex: float | tuple[float, float] | Thickness = 1.5,
     marrow: str = "marrow",
     flesh: Flesh | None = Flesh(),
     seed: int = 0,
@@ -88,7 +94,7 @@ def build_body(
     cortex
         Thickness of the cortical shell in mm, inside the bone's label. Two numbers, at the joint and on
         the shaft, make it vary between them, with thin spots, canals of vessels and the scars of
-        growth plates, as in life.
+        growth plates, as in life; so does a function of x, y and z in mm that gives it.
     marrow
         Tissue inside the bones: "marrow" (yellow) or "red_marrow".
     flesh
@@ -128,7 +134,9 @@ def build_body(
     return Body(labels.with_array(tissue, name="tissue", meta={}), bones, texture)
 
 
-def _check(labels: Volume, tissues: Mapping[int, str], cortex: float | tuple[float, float], marrow: str) -> None:
+def _check(
+    labels: Volume, tissues: Mapping[int, str], cortex: float | tuple[float, float] | Thickness, marrow: str
+) -> None:
     """Refuse what would build a body without saying so that something is missing."""
     low, high = labels.array.min(), labels.array.max()
     if labels.array.dtype.kind not in "iub" or low < 0 or high > 254:
@@ -139,6 +147,8 @@ def _check(labels: Volume, tissues: Mapping[int, str], cortex: float | tuple[flo
     for name in [*tissues.values(), marrow]:
         if name != "bone" and name not in TISSUES:
             raise InputError(f"tissue {name!r}: expected 'bone' or one of {', '.join(TISSUES)}")
+    if callable(cortex):
+        return
     if np.size(cortex) not in (1, 2) or not all(np.isfinite(t) and 0 <= t <= 20 for t in np.ravel(cortex)):
         raise InputError(f"cortex={cortex} mm: expected 0 to 20, or two such numbers (at the joint, on the shaft)")
 
@@ -155,7 +165,7 @@ def _add_flesh(tissue: np.ndarray, fields: Fields, flesh: Flesh, grain: np.ndarr
     below = fields.up(depth - flesh.skin_fat * (1 + 0.3 * fields.noise(35.0)))  # mm below the fascia
     depth = fields.up(depth)
     # Close to the bones of a joint there is fat and capsule, farther off muscle.
-    joint = (1 - smoothstep(fields.second, 16, 50)) * (1 - smoothstep(fields.near, 3, 13))
+    joint = (1 - smoothstep(fields.second, 16, 50)) * (1 - smoothstep(fields.near, 3, 13)) * np.float32(flesh.joint_fat)
     fatty = fields.up(0.25 * fields.noise(9.0) + joint - 0.5)
     wall = fields.up(fields.cells(26.0, 4.0) + 0.4 * fields.noise(12.0))
     strand = fields.up(fields.cells(5.0, 9.0))
@@ -220,21 +230,25 @@ def _draw_band(tissue: np.ndarray, grid: Volume, band: Band) -> None:
 
 
 def _add_bones(
-    tissue: np.ndarray, fields: Fields, cortex: float | tuple[float, float], marrow: str, grain: np.ndarray
+    tissue: np.ndarray, fields: Fields, cortex: float | tuple[float, float] | Thickness, marrow: str, grain: np.ndarray
 ) -> np.ndarray:
     """Write cortex and marrow into the bones and give the texture of all tissues."""
     bones = fields.fine
     bone = bones.array > 0
     depth = edt.edt(bones.array, anisotropy=bones.spacing, parallel=0) - min(bones.spacing) / 2
     tissue[bone] = CODES[marrow]
-    if np.size(cortex) == 2:
-        joint, shaft = cortex
-        thickness = (joint + (shaft - joint) * smoothstep(fields.second, 12, 55)) * (1 + 0.22 * fields.noise(5.0))
+    if callable(cortex) or np.size(cortex) == 2:
+        if callable(cortex):
+            mean = least = cortex(coordinates(fields.coarse))
+        else:
+            least, shaft = cortex
+            mean = least + (shaft - least) * smoothstep(fields.second, 12, 55)
+        thickness = mean * (1 + 0.22 * fields.noise(5.0))
         # A thin plate of bone keeps marrow between its two tables.
         thickness = np.minimum(thickness, 0.45 * fields.half_width() + 0.2)
         scar = np.abs(fields.up(fields.second + 2.5 * fields.noise(15.0) - 24.0))
         tissue[bone & (scar < 0.45)] = CODES["scar"]  # where the growth plate has closed
-        thickness = fields.up(np.maximum(thickness, 0.3 * joint))
+        thickness = fields.up(np.maximum(thickness, 0.3 * least))
         tissue[bone & (depth <= thickness * (1 + np.float32(0.1) * grain))] = CODES["cortex"]
         _pierce(tissue, bones, depth, fields.rng)
     else:

@@ -1,4 +1,4 @@
-"""Parametric bones of a right hip, shoulder and knee, in mm, LPS, round the center of the joint.
+"""Parametric bones of a right hip, shoulder, knee and forearm, in mm, LPS, round the center of the joint.
 
 Sizes are those of an average adult, rounded; no person was measured.
 """
@@ -103,3 +103,21 @@ def patella(place: Place) -> np.ndarray:
 def fibula(place: Place) -> np.ndarray:
     """Upper fibula, behind the tibia's outer side."""
     return tube(place, [(-36, 22, -26), (-36, 22, -38), (-34, 18, -60), (-33, 18, -130)], [9, 8, 6, 6.5])
+
+
+def radius(place: Place) -> np.ndarray:
+    """Lower two thirds of the radius, palm to the front: bowed shaft, broad end with its styloid and the notch."""
+    shaft = tube(place, [(-13, 0, 16), (-15, 2, 42), (-17, 1, 90), (-13, 0, 160)], [9.5, 7.2, 7.4, 7.6])
+    end = np.maximum(ellipsoid(place, (-12, 0, 10), (17, 10.5, 16)), 0.4 - place[2])
+    styloid = tube(place, [(-23, 0, 10), (-25, 0, -4)], [5.5, 3])
+    listers = ellipsoid(place, (-12, 9.5, 14), (3, 3, 7))  # the tubercle on the back, with a tendon on each side
+    notch = tube(place, [(13, 4, -10), (13, 4, 20)], [11.2, 11.2])  # the ulna's head turns in it
+    return np.maximum(union(shaft, end, styloid, listers, blend=4), -notch)
+
+
+def ulna(place: Place) -> np.ndarray:
+    """Lower two thirds of the ulna: shaft that thins out, round head and styloid."""
+    shaft = tube(place, [(13, 4, 10), (13, 5, 50), (14, 5, 100), (12, 4, 160)], [6, 5.8, 6.8, 7.8])
+    head = ellipsoid(place, (13, 4, 8), (8.7, 8.7, 8.5))
+    styloid = tube(place, [(17, 8, 6), (19, 10, -3)], [3.2, 2.2])
+    return union(shaft, head, styloid, blend=3)

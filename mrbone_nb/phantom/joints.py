@@ -1,4 +1,4 @@
-"""Ready-made joints: a right knee, hip and shoulder, and scans of them in one call."""
+"""Ready-made body parts: a right knee, hip, shoulder and forearm, and scans of them in one call."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..volume import Volume
 from . import bones
 from .anatomy import Band, Body, Flesh, build_body
+from .fields import smoothstep
 from .scanner import PLANES, Phantom, scan
 from .shapes import Place, Solid, ellipsoid, label_solids, tube, union
 from .tissue import Sequence
@@ -19,6 +20,7 @@ from .tissue import Sequence
 KNEE = {1: "femur", 2: "tibia", 3: "patella", 4: "fibula"}
 HIP = {1: "femur", 2: "hip bone"}
 SHOULDER = {1: "humerus", 2: "scapula"}
+FOREARM = {1: "radius", 2: "ulna"}
 CORTEX_MM = (0.9, 3.0)  # at the joint, on the shaft
 
 _SAMPLE = Path(__file__).resolve().parents[2] / "data_samples" / "knee_anatomy.nrrd"
@@ -107,6 +109,40 @@ def shoulder_body(*, size: int | None = None, cortex: float | tuple[float, float
     ]
     flesh = Flesh(margin=(16.0, 20.0), skin_fat=6.0, cartilage=1.8, bands=bands, trunk=_shoulder_trunk)
     return build_body(labels, {1: "bone", 2: "bone"}, cortex=cortex, flesh=flesh, seed=seed)
+
+
+def forearm_body(
+    *, size: int | None = None, cortex: float | tuple[float, float] | Solid | None = None, seed: int = 0
+) -> Body:
+    """Build a right forearm, palm to the front, from parametric solids: 1 radius, 2 ulna.
+
+    Parameters as of ``knee_body``; axial, the lower 140 mm, 0.7 mm at full resolution. By default the cortex is
+    0.9 mm thick at the wrist and 2.6 mm on the shafts.
+    """
+    solids = {1: bones.radius, 2: bones.ulna}
+    labels = _label(solids, (-46, -40, -12), (46, 42, 140), size, "axial", seed)
+    run = np.array([[0.0, 0, -20], [0, 0, 40], [0, 0, 150]])
+    bands = [
+        Band("vessel", run + [[-22, -13, 0], [-20, -15, 0], [-8, -14, 0]], 1.6),  # radial artery
+        Band("vessel", run + [[14, -13, 0], [14, -13, 0], [6, -12, 0]], 1.6),  # ulnar artery
+        Band("tendon", run + [[-8, -14, 0], [-8, -13, 0], [-6, -18, 0]], 3.0),  # flexors, in front of the radius
+        Band("tendon", run + [[2, -15, 0], [2, -14, 0], [4, -20, 0]], 3.0),
+        Band("tendon", run + [[-16.5, 12.5, 0], [-17, 12, 0], [-14, 18, 0]], 2.2),  # extensors, behind it
+        Band("tendon", run + [[-6.5, 12.5, 0], [-6, 12, 0], [-2, 18, 0]], 2.2),
+    ]
+    flesh = Flesh(margin=(17.0, 13.0), skin_fat=4.0, cartilage=1.0, joint_fat=False, bands=bands, trunk=_forearm_trunk)
+    shell = _forearm_cortex if cortex is None else cortex
+    return build_body(labels, {1: "bone", 2: "bone"}, cortex=shell, flesh=flesh, seed=seed)
+
+
+def _forearm_cortex(place: Place) -> np.ndarray:
+    """Thickness of the cortex in mm: thin at the wrist, thick on the shafts."""
+    return 0.9 + 1.7 * smoothstep(place[2], 10, 55)
+
+
+def _forearm_trunk(place: Place) -> np.ndarray:
+    """Wrist and forearm as one solid."""
+    return tube(place, [(-2, 0, -60), (-2, 0, 0), (-1, -2, 60), (-1, -2, 200)], (29, 29, 34, 40))
 
 
 def _hip_trunk(place: Place) -> np.ndarray:
@@ -227,4 +263,19 @@ def shoulder(
 ) -> Phantom:
     """Scan a right shoulder: truth 1 humerus, 2 scapula. Parameters as of ``shoulder_body`` and ``scan``."""
     body = shoulder_body(size=size, seed=seed)
+    return scan(body, sequence, spacing=spacing, plane=plane, noise=noise, bias=bias, seed=seed)
+
+
+def forearm(
+    sequence: str | Sequence = "t1",
+    *,
+    size: int | None = None,
+    spacing: tuple[float, float, float] | None = (3.0, 0.6, 0.6),
+    plane: str = "axial",
+    noise: float = 0.02,
+    bias: float = 0.25,
+    seed: int = 0,
+) -> Phantom:
+    """Scan a right forearm: truth 1 radius, 2 ulna. Parameters as of ``forearm_body`` and ``scan``."""
+    body = forearm_body(size=size, seed=seed)
     return scan(body, sequence, spacing=spacing, plane=plane, noise=noise, bias=bias, seed=seed)

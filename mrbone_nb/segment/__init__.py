@@ -1,3 +1,5 @@
 """Steps that find bone: one family a file. Importing this registers them."""
 
-from . import border, forest, graph, growing, levelset, outlines, rim, thresholds, walker, watershed  # noqa: F401
+from . import (  # noqa: F401
+    border, cortex, forest, graph, growing, levelset, limb, mser, outlines, rim, thresholds, walker, watershed,
+)  # fmt: skip

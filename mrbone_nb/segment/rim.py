@@ -49,7 +49,7 @@ def _markers(labels: np.ndarray, seeds: np.ndarray, spacing: Spacing, core: floa
 def rim_border(
     image: Image,
     labels: Labels,
-    seeds: Seeds,
+    seeds: Seeds | None = None,
     *,
     spacing: Spacing,
     core: Annotated[float, Range(0, 5, 0.1, "mm")] = 1.5,
@@ -70,7 +70,7 @@ def rim_border(
     labels
         Bones found so far, (P, M, N).
     seeds
-        Strokes, (P, M, N): labels, and 255 for everything else.
+        Strokes, (P, M, N): labels, and 255 for everything else; None for none.
     spacing
         (plane, row, column) in mm.
     core
@@ -102,6 +102,7 @@ def rim_border(
     >>> rim_border(image, labels, 0 * labels, spacing=(1, 1, 1), resolution=1)[0, 0, :5].tolist()
     [1, 1, 1, 1, 1]
     """
+    seeds = np.zeros_like(labels) if seeds is None else seeds
     numbers = sorted({int(n) for n in np.unique(labels)} - {0} | set(seed_labels(seeds)[1:]))
     if not numbers:
         return labels

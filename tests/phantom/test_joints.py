@@ -14,12 +14,13 @@ LITERS = {  # of each bone, the least and the most that is human within the fiel
     "knee": {1: (0.10, 0.30), 2: (0.08, 0.25), 3: (0.01, 0.03), 4: (0.004, 0.02)},
     "hip": {1: (0.12, 0.30), 2: (0.15, 0.40)},
     "shoulder": {1: (0.08, 0.25), 2: (0.05, 0.13)},
+    "forearm": {1: (0.02, 0.05), 2: (0.012, 0.03)},
 }
 
 
 @pytest.mark.parametrize("joint", LITERS)
 def test_ready_made_joints_have_whole_bones_of_human_size(joint, knee):
-    body = knee if joint == "knee" else {"hip": ph.hip_body, "shoulder": ph.shoulder_body}[joint](size=96)
+    body = knee if joint == "knee" else getattr(ph, f"{joint}_body")(size=96)
     assert set(np.unique(body.bones.array)) == {0, *LITERS[joint]}
     for number, (low, high) in LITERS[joint].items():
         bone = body.bones.array == number
@@ -54,9 +55,21 @@ def test_the_same_knee_is_built_twice():
     assert not np.array_equal(one.volume.array, other.volume.array)
 
 
-@pytest.mark.parametrize("make", [ph.hip, ph.shoulder])
+@pytest.mark.parametrize("make", [ph.hip, ph.shoulder, ph.forearm])
 def test_the_other_joints_scan_in_one_call(make):
     volume, truth = make("pdfs", size=48, spacing=(8.0, 4.0, 4.0))
     assert volume.spacing == (8.0, 4.0, 4.0)
     assert volume.same_grid(truth)
     assert set(np.unique(truth.array)) == {0, 1, 2}
+
+
+def test_the_forearm_has_thick_shafts_a_thin_wrist_and_muscle_between_its_bones():
+    body = ph.forearm_body(size=110)
+    codes, bone = body.tissue.array, body.bones.array > 0
+    z = np.broadcast_to(body.tissue.points(np.argwhere(np.ones(bone.shape)))[:, 2].reshape(bone.shape), bone.shape)
+    shell = bone & (codes == ph.tissue.CODES["cortex"])
+    share = [shell[bone & part].mean() for part in ((z > 2) & (z < 12), z > 70)]
+    assert share[1] > 1.4 * share[0] > 0.1
+    rows, columns = (np.flatnonzero(bone.any(axis=axes)) for axes in ((0, 2), (0, 1)))
+    between = codes[z[:, 0, 0] > 70][:, rows[0] : rows[-1], columns[0] : columns[-1]]
+    assert (between == ph.tissue.CODES["muscle"]).sum() > 2 * (between == ph.tissue.CODES["fat"]).sum()
