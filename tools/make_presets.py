@@ -32,10 +32,21 @@ def bones(contrast: float, likeness: float, border: list[Call]) -> list[Call]:
     ]
 
 
+CT = [  # cortex stands out by its CT number, and what it encloses is bone too; the border lies at half the height
+    Call("hounsfield_threshold", {"lower": 300.0}),
+    Call("split_islands"),
+    Call("closing", {"radius": 3.0}),
+    Call("fill_holes", {"planes": "slices"}),  # the shaft's cavity is open where the scan ends
+    Call("closing", {"radius": 3.0}),
+    Call("fill_holes"),
+    Call("half_maximum_border"),
+    Call("joint_smoothing", {"radius": 0.5}),
+    Call("islands"),
+]
 PRESETS = {
     "bright-marrow": bones(0.05, 0.02, RIM),
     "dark-marrow": bones(0.03, 0.0, [Call("cortical_border")]),
-    "ct": [Call("hounsfield_threshold"), Call("islands"), Call("median_smoothing")],
+    "ct": CT,
 }
 
 if __name__ == "__main__":

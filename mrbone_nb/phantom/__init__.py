@@ -9,6 +9,7 @@ True
 
 from .anatomy import Band, Body, Flesh, build_body
 from .artifacts import Metal
+from .ct import HOUNSFIELD, scan_ct
 from .dicom import write_dicom
 from .joints import HIP, KNEE, SHOULDER, hip, hip_body, knee, knee_body, shoulder, shoulder_body
 from .scanner import Phantom, scan, scan_radial, simulate
@@ -18,6 +19,7 @@ from .tissue import SEQUENCES, TISSUES, Sequence, Tissue, tissue_signal
 
 __all__ = [
     "HIP",
+    "HOUNSFIELD",
     "KNEE",
     "SEQUENCES",
     "SHOULDER",
@@ -38,6 +40,7 @@ __all__ = [
     "label_meshes",
     "label_solids",
     "scan",
+    "scan_ct",
     "scan_radial",
     "shoulder",
     "shoulder_body",

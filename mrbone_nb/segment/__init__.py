@@ -1,3 +1,16 @@
 """Steps that find bone: one family a file. Importing this registers them."""
 
-from . import border, forest, graph, growing, levelset, outlines, rim, thresholds, walker, watershed  # noqa: F401
+from . import (  # noqa: F401
+    border,
+    forest,
+    graph,
+    growing,
+    halfmax,
+    levelset,
+    outlines,
+    rim,
+    split,
+    thresholds,
+    walker,
+    watershed,
+)
