@@ -11,6 +11,7 @@ from .anatomy import Band, Body, Flesh, build_body
 from .artifacts import Metal
 from .ct import HOUNSFIELD, scan_ct
 from .dicom import write_dicom
+from .family import similar_bones
 from .joints import HIP, KNEE, SHOULDER, hip, hip_body, knee, knee_body, shoulder, shoulder_body
 from .scanner import Phantom, scan, scan_radial, simulate
 from .shapes import label_meshes, label_solids
@@ -44,6 +45,7 @@ __all__ = [
     "scan_radial",
     "shoulder",
     "shoulder_body",
+    "similar_bones",
     "simulate",
     "simulated_strokes",
     "tissue_signal",

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import InputError
 from ..mesh import Mesh
 
-CANDIDATES = 12  # triangles that are tried for each point
+CANDIDATES = 8  # triangles that are tried for each point
 AT_ONCE = 40_000  # points, to keep the memory small
 SAME_MM = 1e-6  # two triangles so equally near meet at an edge or corner
 

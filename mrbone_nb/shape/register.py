@@ -12,7 +12,8 @@ from .closest import Surface
 
 SHIFTS = np.linspace(-0.4, 0.4, 7)  # starts along the longer bone, in parts of its length
 STAGES = ((150, 8, 14), (400, 25, 3))  # points, rounds, and how many of the best starts go on
-COARSE_POINTS, FINE_POINTS, FINE_ROUNDS = 3000, 4000, 40
+COARSE_POINTS = 3000
+QUICK, FINE = (800, 12), (4000, 30)  # points and rounds: to choose a start, and to end with
 KEPT = 0.65  # share of the pairs that a round trusts
 NORMAL_WEIGHT = 0.06  # a turned normal counts as this part of the bone's size
 SAME_WAY = 0.7  # cosine between normals of one place on two surfaces of a bone
@@ -84,8 +85,9 @@ def register(moving: Mesh, fixed: Mesh, *, start: np.ndarray | None = None) -> P
         return Placement(np.linalg.inv(found.matrix), -found.offset_mm, found.rms_mm, found.overlap)
     target = Surface(fixed)
     starts = [np.asarray(start, float)] if start is not None else _starts(moving, fixed)
-    results = [_refine(matrix, moving, target) for matrix in starts]
-    return min(results, key=lambda r: r.rms_mm / max(r.overlap, 1e-3))
+    results = [_refine(matrix, moving, target, *QUICK) for matrix in starts]
+    best = min(results, key=lambda r: r.rms_mm / max(r.overlap, 1e-3))
+    return _refine(best.matrix, moving, target, *FINE)
 
 
 def moved(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -175,12 +177,12 @@ def _starts(moving: Mesh, fixed: Mesh) -> list[np.ndarray]:
     return ranked
 
 
-def _refine(matrix: np.ndarray, moving: Mesh, target: Surface) -> Placement:
+def _refine(matrix: np.ndarray, moving: Mesh, target: Surface, count: int, rounds: int) -> Placement:
     """Minimize the distance along the normals, less what is even all round, over the pairs that can be trusted."""
-    few = thinned(moving.vertices, FINE_POINTS)
+    few = thinned(moving.vertices, count)
     points, normals = moving.vertices[few], moving.normals()[few]
     offset, rms, overlap = 0.0, np.inf, 0.0
-    for _ in range(FINE_ROUNDS):
+    for _ in range(rounds):
         at = moved(matrix, points)
         found = target.nearest(at)
         gap = np.einsum("nx,nx->n", at - found.points, found.normals)
