@@ -6,8 +6,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..mesh import Mesh
-from .closest import Surface
-from .register import Placement, alike, register
+from .closest import Nearest, Surface
+from .register import Placement, alike, mutual, register
 
 LEVELS = (0.3, 0.2, 0.12, 0.08, 0.05, 0.03, 0.02)  # how far neighbors move together, in parts of the bone's size
 ROUNDS = 3  # on each level
@@ -44,16 +44,26 @@ def correspond(template: Mesh, target: Mesh, *, start: np.ndarray | None = None)
     doi:10.1109/CVPR.2007.383165
     """
     placement: Placement = register(template, target, start=start)
+    surface = Surface(target)
     begin = placement.apply(template)
     smooth = _bending(begin)
     edge = float(np.linalg.norm(begin.vertices[begin.faces[:, 0]] - begin.vertices[begin.faces[:, 1]], axis=1).mean())
     size = float(np.linalg.norm(np.ptp(begin.vertices, axis=0)))
-    surface, move = Surface(target), np.zeros_like(begin.vertices)
+    move = np.zeros_like(begin.vertices)
     for level in LEVELS:
-        stiffness = max(0.3 * level * size / edge, 0.7) ** 4
+        stiffness = max(level * size / edge, 0.7) ** 4
         for _ in range(ROUNDS):
             move = _drawn(begin, move, surface, stiffness * smooth)
     return Mesh(begin.vertices + move, begin.faces)
+
+
+def _pairs(mesh: Mesh, surface: Surface) -> tuple[Nearest, np.ndarray]:
+    """The nearest place of each vertex, and which of them are likely the same place of the bone."""
+    found = surface.nearest(mesh.vertices)
+    like = alike(mesh.vertices, mesh.normals(), found) & mutual(mesh, found)
+    if not like.any():
+        raise InputError("template and target have no place in common; are they the same bone, in mm, and the same side?")
+    return found, like
 
 
 def _bending(mesh: Mesh) -> object:
@@ -76,7 +86,7 @@ def _drawn(begin: Mesh, move: np.ndarray, surface: Surface, smooth: object) -> n
 
     mesh = Mesh(begin.vertices + move, begin.faces)
     found = surface.nearest(mesh.vertices)
-    like = alike(mesh.vertices, mesh.normals(), found)
+    like = alike(mesh.vertices, mesh.normals(), found) & mutual(mesh, found)
     if not like.any():
         raise InputError("template and target have no place in common; are they the same bone, in mm, and the same side?")
     both = (smooth + diags_array(like + 1e-6)).tocsc()

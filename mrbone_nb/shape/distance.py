@@ -9,9 +9,8 @@ import numpy as np
 from ..errors import InputError
 from ..mesh import Mesh
 from .closest import Surface
-from .register import Placement, alike, register
+from .register import Placement, alike, mutual, register
 
-MUTUAL = 0.7  # the way back to the mesh may be shorter, down to this part
 SPECK = 0.05  # a patch smaller than this part of the largest is none
 
 
@@ -108,10 +107,7 @@ def distance_to_mesh(mesh: Mesh, reference: Mesh, *, place: bool = True) -> Dist
     placement = register(mesh, reference) if place else None
     there = placement.apply(mesh) if placement else mesh
     found = Surface(reference).nearest(there.vertices)
-    known = alike(there.vertices, there.normals(), found)
-    # The reference's own flat cut faces the far end of the mesh, but has other places of the mesh much nearer.
-    back = Surface(there).nearest(found.points).distances
-    known &= np.abs(back) >= MUTUAL * np.abs(found.distances) - 0.05
+    known = alike(there.vertices, there.normals(), found) & mutual(there, found)
     if not known.any():
         raise InputError("mesh and reference have no place in common; are they the same bone, in mm, and the same side?")
     known = _without_specks(there, known)

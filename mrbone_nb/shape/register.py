@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..mesh import Mesh
-from .closest import Surface
+from .closest import Nearest, Surface
 
 SHIFTS = np.linspace(-0.4, 0.4, 7)  # starts along the longer bone, in parts of its length
 STAGES = ((150, 8, 14), (400, 25, 3))  # points, rounds, and how many of the best starts go on
@@ -17,6 +17,7 @@ QUICK, FINE = (800, 12), (4000, 30)  # points and rounds: to choose a start, and
 KEPT = 0.65  # share of the pairs that a round trusts
 NORMAL_WEIGHT = 0.06  # a turned normal counts as this part of the bone's size
 SAME_WAY = 0.7  # cosine between normals of one place on two surfaces of a bone
+MUTUAL = 0.7  # the way back from the nearest place may be shorter, down to this part
 STILL_MM = 1e-4
 LEAST_POINTS = 20
 
@@ -200,12 +201,18 @@ def _refine(matrix: np.ndarray, moving: Mesh, target: Surface, count: int, round
     return Placement(matrix, offset, rms, overlap)
 
 
-def alike(points: np.ndarray, normals: np.ndarray, found: object) -> np.ndarray:
+def alike(points: np.ndarray, normals: np.ndarray, found: Nearest) -> np.ndarray:
     """Tell which points have their like on the other surface: normals agree, and the way there runs along them."""
     same = np.einsum("nx,nx->n", normals, found.normals) >= SAME_WAY
     far = np.abs(found.distances)
     straight = np.abs(np.einsum("nx,nx->n", points - found.points, found.normals))
     return same & (straight >= SAME_WAY * far - 0.05)  # beyond an open or cut end the way runs aslant
+
+
+def mutual(mesh: Mesh, found: Nearest) -> np.ndarray:
+    """Tell for which vertices the way back is not much shorter, as it is from a flat cut that faces a far end."""
+    back = Surface(mesh).nearest(found.points).distances
+    return np.abs(back) >= MUTUAL * np.abs(found.distances) - 0.05
 
 
 def _along_normals(points: np.ndarray, normals: np.ndarray, gap: np.ndarray) -> tuple[np.ndarray, float]:
