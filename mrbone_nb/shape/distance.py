@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import InputError
 from ..mesh import Mesh
 from .closest import Surface
+from .flat import flat_cuts
 from .register import Placement, alike, mutual, register
 
 SPECK = 0.05  # a patch smaller than this part of the largest is none
@@ -108,6 +109,8 @@ def distance_to_mesh(mesh: Mesh, reference: Mesh, *, place: bool = True) -> Dist
     there = placement.apply(mesh) if placement else mesh
     found = Surface(reference).nearest(there.vertices)
     known = alike(there.vertices, there.normals(), found) & mutual(there, found)
+    known[there.faces[flat_cuts(there)].ravel()] = False
+    known &= ~flat_cuts(reference)[found.faces]
     if not known.any():
         raise InputError("mesh and reference have no place in common; are they the same bone, in mm, and the same side?")
     known = _without_specks(there, known)

@@ -8,6 +8,7 @@ from mrbone_nb import InputError
 from mrbone_nb.mesh import Mesh
 from mrbone_nb.shape.closest import Surface
 from mrbone_nb.shape.distance import distance_to_mesh
+from mrbone_nb.shape.flat import flat_cuts
 from mrbone_nb.shape.register import fit_rigid, moved, register, thinned
 
 BONE = knob()
@@ -104,3 +105,11 @@ def test_what_cannot_be_compared_is_refused():
     inside_out = Mesh(BONE.vertices, BONE.faces[:, ::-1])
     with pytest.raises(InputError, match="no place in common"):
         distance_to_mesh(BONE, inside_out, place=False)
+
+
+def test_flat_cuts_are_found_at_any_turn_and_bone_is_none():
+    part = cut_flat(BONE, -8.0)
+    there = Mesh(moved(motion(6), part.vertices), part.faces)
+    lies_flat = (part.vertices[part.faces][:, :, 2] < -8 + 1e-9).all(axis=1)
+    assert (flat_cuts(there) == lies_flat).mean() > 0.99 and flat_cuts(there)[lies_flat].mean() > 0.97
+    assert not flat_cuts(BONE).any() and not flat_cuts(knob(3)).any()
