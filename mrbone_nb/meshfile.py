@@ -104,7 +104,8 @@ def write_values(
     values = np.asarray(values, np.float32)
     if values.shape != (len(mesh.vertices),):
         raise InputError(f"values of shape {values.shape}: expected one for each of {len(mesh.vertices)} vertices")
-    data = _ply(mesh, name, _blue_to_red(values, limit), f"{name} blue -{limit:g} white 0 red {limit:g}", {name: values})
+    colors, note = _blue_to_red(values, limit), f"{name} blue -{limit:g} white 0 red {limit:g}"
+    data = _ply(mesh, name, colors, note, {name: values})
     return write_atomic(path, lambda part: _write(part, data), lambda part: _compare(part, mesh), overwrite)
 
 
@@ -173,7 +174,11 @@ def _stl(mesh: Mesh, name: str, color: tuple[float, float, float], note: str) ->
 
 
 def _ply(
-    mesh: Mesh, name: str, color: tuple[float, float, float] | np.ndarray, note: str, values: Mapping[str, np.ndarray] = {}
+    mesh: Mesh,
+    name: str,
+    color: tuple[float, float, float] | np.ndarray,
+    note: str,
+    values: Mapping[str, np.ndarray] = {},
 ) -> bytes:
     lines = ["ply", "format binary_little_endian 1.0", f"comment mrbone_nb {SPACE}"]
     lines += [f"comment {_ascii(note)}"] if note else []
@@ -181,7 +186,8 @@ def _ply(
     lines += [f"property uchar {channel}" for channel in ("red", "green", "blue")]
     lines += [f"property float {_ascii(title)}" for title in values]
     lines += [f"element face {len(mesh.faces)}", "property list uchar int vertex_indices", "end_header", ""]
-    vertices = np.zeros(len(mesh.vertices), [("xyz", "<f4", 3), ("rgb", "u1", 3), *((title, "<f4") for title in values)])
+    columns = [("xyz", "<f4", 3), ("rgb", "u1", 3), *((title, "<f4") for title in values)]
+    vertices = np.zeros(len(mesh.vertices), columns)
     vertices["xyz"] = mesh.vertices
     vertices["rgb"] = np.rint(np.clip(color, 0, 1) * np.array(255))
     for title, numbers in values.items():

@@ -226,7 +226,8 @@ def _found(values: np.ndarray, method: str, levels: int = 256) -> float:
     try:
         find.Execute(sitk.GetImageFromArray(steps[None]))
     except RuntimeError:
-        raise InputError(f"method={method!r}: it finds no threshold between {low:g} and {high:g}; take another") from None
+        where = f"between {low:g} and {high:g}"
+        raise InputError(f"method={method!r}: it finds no threshold {where}; take another") from None
     return low + (find.GetThreshold() + 1) * (high - low) / levels
 
 

@@ -47,7 +47,8 @@ def correspond(template: Mesh, target: Mesh, *, start: np.ndarray | None = None)
     surface = Surface(target)
     begin = placement.apply(template)
     smooth = _bending(begin)
-    edge = float(np.linalg.norm(begin.vertices[begin.faces[:, 0]] - begin.vertices[begin.faces[:, 1]], axis=1).mean())
+    first, second = (begin.vertices[begin.faces[:, k]] for k in (0, 1))
+    edge = float(np.linalg.norm(first - second, axis=1).mean())
     size = float(np.linalg.norm(np.ptp(begin.vertices, axis=0)))
     move = np.zeros_like(begin.vertices)
     for level in LEVELS:
@@ -62,7 +63,7 @@ def _pairs(mesh: Mesh, surface: Surface) -> tuple[Nearest, np.ndarray]:
     found = surface.nearest(mesh.vertices)
     like = alike(mesh.vertices, mesh.normals(), found) & mutual(mesh, found)
     if not like.any():
-        raise InputError("template and target have no place in common; are they the same bone, in mm, and the same side?")
+        raise InputError("template and target have no place in common; are both the same bone, in mm, of one side?")
     return found, like
 
 
@@ -88,7 +89,7 @@ def _drawn(begin: Mesh, move: np.ndarray, surface: Surface, smooth: object) -> n
     found = surface.nearest(mesh.vertices)
     like = alike(mesh.vertices, mesh.normals(), found) & mutual(mesh, found)
     if not like.any():
-        raise InputError("template and target have no place in common; are they the same bone, in mm, and the same side?")
+        raise InputError("template and target have no place in common; are both the same bone, in mm, of one side?")
     both = (smooth + diags_array(like + 1e-6)).tocsc()
     solver = splu(both, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
     return solver.solve(like[:, None] * (found.points - begin.vertices) + 1e-6 * move)

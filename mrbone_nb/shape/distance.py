@@ -112,7 +112,7 @@ def distance_to_mesh(mesh: Mesh, reference: Mesh, *, place: bool = True) -> Dist
     known[there.faces[flat_cuts(there)].ravel()] = False
     known &= ~flat_cuts(reference)[found.faces]
     if not known.any():
-        raise InputError("mesh and reference have no place in common; are they the same bone, in mm, and the same side?")
+        raise InputError("mesh and reference have no place in common; are both the same bone, in mm, of one side?")
     known = _without_specks(there, known)
     return Distances(there, np.where(known, found.distances, np.nan), placement)
 

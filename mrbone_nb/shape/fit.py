@@ -89,11 +89,14 @@ def fit_points(
         raise InputError(f"points of shape {points.shape}: expected (N, 3), finite, {LEAST_POINTS} or more")
     if not (noise > 0 and limit > 0):
         raise InputError(f"noise={noise} mm, limit={limit}: expected numbers above 0")
-    poses, few = [np.linalg.inv(start)] if start is not None else _poses(model, points), thinned(points, FEW_POINTS)
+    poses = [np.linalg.inv(start)] if start is not None else _poses(model, points)
+    few = thinned(points, FEW_POINTS)
     fits = [_fitted(model, points[few], matrix, noise, limit) for matrix in poses]
     best = min(fits, key=lambda fit: fit.rms_mm**2 / noise**2 + (fit.weights**2).sum() / len(few))
     points = points[thinned(points, FINE_POINTS)]
-    return _fitted(model, points, np.linalg.inv(best.matrix), noise, limit, best.weights) if len(points) > len(few) else best
+    if len(points) <= len(few):
+        return best
+    return _fitted(model, points, np.linalg.inv(best.matrix), noise, limit, best.weights)
 
 
 def _poses(model: ShapeModel, points: np.ndarray) -> list[np.ndarray]:
@@ -113,7 +116,12 @@ def _poses(model: ShapeModel, points: np.ndarray) -> list[np.ndarray]:
 
 
 def _fitted(
-    model: ShapeModel, points: np.ndarray, matrix: np.ndarray, noise: float, limit: float, begin: np.ndarray | None = None
+    model: ShapeModel,
+    points: np.ndarray,
+    matrix: np.ndarray,
+    noise: float,
+    limit: float,
+    begin: np.ndarray | None = None,
 ) -> Fit:
     """Rounds of nearest places and of pose and weights for them, which grow free as the pose gets right."""
     weights = np.zeros(model.count) if begin is None else begin

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..files import write_atomic
+from ..files import make_folder, write_atomic
 from .model import ShapeModel
 
 KIND, VERSION = "mrbone_nb shape model", 1
@@ -25,7 +25,7 @@ def save_model(model: ShapeModel, path: Path | str, *, overwrite: bool = False) 
     model
         The model.
     path
-        Where it goes; ends in .npz.
+        Where it goes; ends in .npz. A folder that is missing is made.
     overwrite
         Whether a file that is there may be replaced.
 
@@ -45,6 +45,7 @@ def save_model(model: ShapeModel, path: Path | str, *, overwrite: bool = False) 
         with part.open("wb") as file:
             np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)
 
+    make_folder(path.parent)
     return write_atomic(path, write, lambda part: _compare(load_model(part), arrays), overwrite)
 
 

@@ -79,7 +79,9 @@ def register(moving: Mesh, fixed: Mesh, *, start: np.ndarray | None = None) -> P
     """
     for name, mesh in (("moving", moving), ("fixed", fixed)):
         if len(mesh.vertices) < LEAST_POINTS or not np.isfinite(mesh.vertices).all():
-            raise InputError(f"{name} mesh of {len(mesh.vertices)} vertices: expected {LEAST_POINTS} or more, all finite")
+            raise InputError(
+                f"{name} mesh of {len(mesh.vertices)} vertices: expected {LEAST_POINTS} or more, all finite"
+            )
     if _size(moving.vertices) > 1.05 * _size(fixed.vertices):  # the points of the smaller one look for the larger
         there = None if start is None else np.linalg.inv(start)
         found = register(fixed, moving, start=there)

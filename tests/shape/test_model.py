@@ -52,7 +52,8 @@ def test_pose_is_no_mode():
 
 def test_weights_make_shapes_and_shapes_their_projection():
     mesh = shape(MODEL, [1.5, -1])
-    expected = MODEL.mean + 1.5 * MODEL.variances[0] ** 0.5 * MODEL.modes[0] - MODEL.variances[1] ** 0.5 * MODEL.modes[1]
+    first, second = (MODEL.variances[k] ** 0.5 * MODEL.modes[k] for k in (0, 1))
+    expected = MODEL.mean + 1.5 * first - second
     assert np.allclose(mesh.vertices, expected) and np.array_equal(shape(MODEL).vertices, MODEL.mean)
     there = moved(motion(2), mesh.vertices)
     assert np.abs(project(MODEL, there) - there).max() < 0.05
