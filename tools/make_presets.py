@@ -35,6 +35,7 @@ def bones(contrast: float, likeness: float, border: list[Call]) -> list[Call]:
 CT = [  # cortex stands out by its CT number, and what it encloses is bone too; the border lies at half the height
     Call("hounsfield_threshold", {"lower": 300.0}),
     Call("split_islands"),
+    Call("split_at_dim_bridges"),
     Call("closing", {"radius": 3.0}),
     Call("fill_holes", {"planes": "slices"}),  # the shaft's cavity is open where the scan ends
     Call("closing", {"radius": 3.0}),

@@ -56,6 +56,20 @@ def test_islands_are_numbered_by_size_in_mm():
     assert mb.split_islands(mask, spacing=SPACING, minimum=0).max() == 3
 
 
+def test_a_dim_bridge_is_cut_where_it_is_darkest():
+    """Two bright blocks with a bridge that dims from 500 to 320 and back, on voxels of different lengths."""
+    image = np.zeros(SHAPE)
+    image[4:9, 10:20, 5:15] = image[4:9, 10:20, 26:34] = 900
+    image[6, 15, 15:26] = 320 + 36 * np.abs(np.arange(11) - 5)
+    image[14, 50:53, 5:15] = 450  # bright enough for the mask, but without a core
+    found = mb.split_at_dim_bridges(image, image > 300, spacing=SPACING, core=550)
+    assert (found[4:9, 10:20, 5:15] == 1).all() and (found[4:9, 10:20, 26:34] == 2).all()
+    assert found[6, 15, 15:20].tolist() == [1] * 5 and found[6, 15, 21:26].tolist() == [2] * 5
+    assert not found[14].any() and not found[image == 0].any()
+    whole = mb.split_at_dim_bridges(image, image > 300, spacing=SPACING, core=310)
+    assert (whole[image >= 900] == 1).all()
+
+
 def test_joint_smoothing_leaves_no_gap_and_does_not_shrink(rng):
     inside = ball(14, SHAPE, SPACING)
     ragged = inside ^ ((rng.random(SHAPE) < 0.3) & (np.abs(distance_to((0, 0, 0), SHAPE, SPACING) - 14) < 1))
