@@ -14,18 +14,30 @@ from .volume import Volume
 
 __version__ = "0.1.0"
 
-# Names that live in modules which most sessions need, but whose import costs; loaded when first used. After a dot
+# Names that live in modules which most sessions need, but whose import costs; loaded when first used. After a colon
 # stands what the name is called there, where that is another.
 _LATER = {
     "inventory": "intake",
     "read": "intake",
     "read_labels": "export",
     "write_labels": "export",
-    "extract_surface": "surface.surface",
+    "extract_surface": "surface:surface",
     "write_mesh": "surface",
     "write_meshes": "surface",
+    "read_mesh": "meshfile",
+    "write_values": "meshfile",
+    "distance_to_mesh": "shape.distance",
+    "register": "shape.register",
+    "correspond": "shape.correspond",
+    "build_model": "shape.model",
+    "shape_of": "shape.model:shape",
+    "project": "shape.model",
+    "fit_points": "shape.fit",
+    "fit_image": "shape.imagefit",
+    "save_model": "shape.modelfile",
+    "load_model": "shape.modelfile",
     "compare": "measure",
-    "consensus_labels": "consensus.consensus",
+    "consensus_labels": "consensus:consensus",
     "uncertainty": "consensus",
     "where_to_look": "consensus",
     "check_leaks": "leaks",
@@ -37,6 +49,7 @@ _LATER = {
     "slice_picture": "picture",
     "contact_sheet": "picture",
     "enter_project": "nb",
+    "explore": "nb",
     "look": "nb",
     "tune": "nb",
     "view3d": "nb",
@@ -51,7 +64,7 @@ def __getattr__(name: str) -> _Any:
     if name in STEPS:
         return STEPS[name]
     if name in _LATER:
-        module, _, there = _LATER[name].partition(".")
+        module, _, there = _LATER[name].partition(":")
         return getattr(_import_module(f"{__name__}.{module}"), there or name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -162,6 +162,22 @@ def test_the_knee_from_start_to_end(ran, tmp_path):  # one test, since each work
     check_replay(tmp_path)
     check_run(tmp_path)
 
+def test_bone_from_mr_is_compared_with_ct(ran, tmp_path):
+    notebook = ran(ROOT / "notebooks" / "13_compare_with_ct.ipynb", size=96)
+    figures = dict(re.findall(r"(\w+): (-?[\d.]+)", said(notebook, "distance")))
+    assert float(figures["rms_mm"]) < 2 and 0.7 < float(figures["share"]) < 1
+    assert (tmp_path / "out" / "compare_with_ct" / "distances.ply").is_file()
+
+
+def test_a_shape_model_is_made_and_used(ran, tmp_path):
+    import mrbone_nb as mb
+
+    notebook = ran(ROOT / "notebooks" / "15_shape_model.ipynb", people=5)
+    assert mb.load_model(tmp_path / "out" / "femur_model.npz").recipe["meshes"] == 4
+    (off,) = re.findall(r"; ([\d.]+) mm", said(notebook, "points"))
+    assert float(off) < 1.5
+
+
 
 def test_the_forearm_from_start_to_end(ran, tmp_path):
     notebook = ran(ROOT / "notebooks" / "10_find_extremal_regions.ipynb", slices="(6.0, 1.2, 1.2)")

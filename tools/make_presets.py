@@ -49,11 +49,24 @@ REGIONS = [  # bright marrow, with or without strokes: stable regions of gray le
     Call("islands"),
 ]
 
+CT = [  # cortex stands out by its CT number, and what it encloses is bone too; the border lies at half the height
+    Call("hounsfield_threshold", {"lower": 300.0}),
+    Call("split_islands"),
+    Call("split_at_dim_bridges"),
+    Call("closing", {"radius": 3.0}),
+    Call("fill_holes", {"planes": "slices"}),  # the shaft's cavity is open where the scan ends
+    Call("closing", {"radius": 3.0}),
+    Call("fill_holes"),
+    Call("half_maximum_border"),
+    Call("joint_smoothing", {"radius": 0.5}),
+    Call("islands"),
+]
+
 PRESETS = {
     "bright-marrow": bones(0.05, 0.02, 0.45, RIM),
     "dark-marrow": bones(0.03, 0.005, 0.3, [Call("cortical_border")]),
     "extremal-regions": REGIONS,
-    "ct": [Call("hounsfield_threshold"), Call("islands"), Call("median_smoothing")],
+    "ct": CT,
 }
 
 if __name__ == "__main__":

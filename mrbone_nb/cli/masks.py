@@ -1,4 +1,4 @@
-"""The verbs on finished label maps: ``mesh``, ``compare``."""
+"""The verbs on finished label maps and models: ``mesh``, ``compare``, ``distance``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from ..bones import LabelTable, stem_of
 from ..errors import InputError
 from ..files import check_writable, make_folder
+from ..mesh import Mesh
 from ..surface import SURFACE_PARAMS, mesh_names, write_mesh
 from ..surface import surface as extract_surface
 from ..volume import Volume
@@ -38,6 +39,16 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     verb.add_argument(
         "--map", action="append", default=[], metavar="1:5,2:6", help="which label of TRUTH belongs to which of MASK"
     )
+    add_consent(verb)
+
+    verb = add("distance", distance, "measure how far a model lies from a reference, such as a CT or a laser scan")
+    verb.add_argument("mesh", metavar="MESH", help="model (stl, ply, obj, glb), or a mask or label map")
+    verb.add_argument("reference", metavar="REFERENCE", help="the same of the same bone; may show more or less of it")
+    verb.add_argument("-o", "--output", metavar="FILE.ply", help="the model, colored by its distance")
+    verb.add_argument("--label", metavar="N|NAME", help="the label, where a label map holds several")
+    verb.add_argument("--in-place", action="store_true", help="both lie in one space: do not move one onto the other")
+    verb.add_argument("--limit", type=float, default=2.0, metavar="MM", help="where the colors end (2)")
+    verb.add_argument("--overwrite", action="store_true", help="replace a file that is there already")
     add_consent(verb)
 
 
@@ -142,6 +153,43 @@ def compare(args: argparse.Namespace) -> Answer:
         for row in rows
     ]
     return Answer([row.as_dict() for row in rows], columns([head, *cells]))
+
+
+def distance(args: argparse.Namespace) -> Answer:
+    """Measure the signed distance of a model to a reference, after moving it there."""
+    from ..meshfile import write_values
+    from ..shape.distance import distance_to_mesh
+
+    if not 0 < args.limit < float("inf"):
+        raise InputError(f"--limit {args.limit:g} mm: expected a length above 0")
+    if args.output:
+        check_writable(Path(args.output).parent, [Path(args.output).name], args.overwrite)
+    model, reference = (_model(args, path) for path in (args.mesh, args.reference))
+    found = distance_to_mesh(model, reference, place=not args.in_place)
+    data, files = found.as_dict(), {}
+    if found.placement is not None:
+        data["matrix"] = found.placement.matrix.tolist()
+    if args.output:
+        files["distances"] = write_values(
+            found.mesh, args.output, found.values, limit=args.limit, overwrite=args.overwrite
+        )
+    head = ["mean mm", "rms mm", "95 % mm", "compared"]
+    cells = [f"{found.mean:+.3f}", f"{found.rms:.3f}", f"{found.p95:.3f}", f"{100 * found.share:.0f} % of the surface"]
+    return Answer(data, columns([head, cells]), 0, files)
+
+
+def _model(args: argparse.Namespace, path: str) -> Mesh:
+    """Read a model, or trace the surface of a mask."""
+    from ..meshfile import read_mesh
+
+    if Path(path).suffix.lower().lstrip(".") in MODELS:
+        return read_mesh(path)
+    labels, table = read_map(args, path)
+    if args.label is None:
+        return extract_surface(labels)
+    number = number_of(args.label, table, "--label")
+    check_numbers([number], numbers_in(labels), f"--label {args.label}")
+    return extract_surface(labels, number)
 
 
 def _on_one_grid(mask: Volume, truth: Volume) -> tuple[Volume, Volume]:

@@ -9,7 +9,9 @@ True
 
 from .anatomy import Band, Body, Flesh, build_body
 from .artifacts import Metal
+from .ct import HOUNSFIELD, scan_ct
 from .dicom import write_dicom
+from .family import similar_bones
 from .joints import (
     FOREARM, HIP, KNEE, SHOULDER, forearm, forearm_body, hip, hip_body, knee, knee_body, shoulder, shoulder_body,
 )  # fmt: skip
@@ -21,6 +23,7 @@ from .tissue import SEQUENCES, TISSUES, Sequence, Tissue, tissue_signal
 __all__ = [
     "FOREARM",
     "HIP",
+    "HOUNSFIELD",
     "KNEE",
     "SEQUENCES",
     "SHOULDER",
@@ -43,9 +46,11 @@ __all__ = [
     "label_meshes",
     "label_solids",
     "scan",
+    "scan_ct",
     "scan_radial",
     "shoulder",
     "shoulder_body",
+    "similar_bones",
     "simulate",
     "simulated_strokes",
     "tissue_signal",

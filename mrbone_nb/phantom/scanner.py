@@ -109,13 +109,13 @@ def scan(
         image = add_motion(image, target.spacing[1], motion)
     image *= coil(target, body.tissue, bias, np.random.default_rng([seed, 2]))
     # Slices of one seed but at different places get different noise.
-    image = add_noise(image, 1000 * noise, np.random.default_rng([seed, 5, *_place_key(target)]))
+    image = add_noise(image, 1000 * noise, np.random.default_rng([seed, 5, *place_key(target)]))
     meta = _meta(sequence, settings, field, noise, shift)
     volume = target.with_array(image, name=f"phantom_{meta['sequence']}", meta=meta)
-    return Phantom(volume, target.with_array(_average_labels(body.bones, target), name="truth", meta={}))
+    return Phantom(volume, target.with_array(average_labels(body.bones, target), name="truth", meta={}))
 
 
-def _place_key(grid: Volume) -> list[int]:
+def place_key(grid: Volume) -> list[int]:
     """Whole numbers that stand for the place of a grid, the same on every machine."""
     return np.rint(np.abs(grid.affine[:3].ravel()) * 1000 + (grid.affine[:3].ravel() < 0)).astype(int).tolist()
 
@@ -321,7 +321,7 @@ def _blocks(array: np.ndarray, shape: tuple[int, int, int], parts: list[int]) ->
     return array.reshape([n for pair in zip(shape, parts, strict=True) for n in pair])
 
 
-def _average_labels(bones: Volume, target: Volume) -> np.ndarray:
+def average_labels(bones: Volume, target: Volume) -> np.ndarray:
     """Give each voxel of the scan the label that fills most of it."""
     import SimpleITK as sitk
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
+from ..errors import InputError
 from ..step import Image, Mask, Range, Spacing, step
 
 Level = Annotated[float, Range(0, 2, 0.01)]
@@ -150,6 +151,84 @@ def li(image: Image, *, polarity: Polarity = "bright") -> Mask:
     from ..filters import sample
 
     return _above(image, polarity, lambda: _skimage("threshold_li", sample(image)))
+
+
+Method = Literal[
+    "otsu", "huang", "intermodes", "iso_data", "kittler_illingworth", "li", "maximum_entropy", "moments",
+    "renyi_entropy", "shanbhag", "triangle", "yen",
+]  # fmt: skip
+
+
+@step(preview="volume", bytes_per_voxel=20)
+def automatic_threshold(
+    image: Image,
+    *,
+    method: Method = "otsu",
+    histogram: Literal["foreground", "all"] = "foreground",
+    polarity: Polarity = "bright",
+) -> Mask:
+    """Mark the brighter or darker side of a threshold that one of the usual methods finds.
+
+    In CT the threshold between soft tissue and bone, where CT numbers cannot be trusted (cone beam); `foreground`
+    leaves out the air, which would otherwise be one of the two classes. On MR it finds fat and marrow together.
+
+    Parameters
+    ----------
+    image
+        Gray values, (P, M, N).
+    method
+        How the threshold is found in the histogram; all of them look for two classes.
+    histogram
+        Whether all voxels count, or only those brighter than Otsu's threshold between air and body.
+    polarity
+        Which side of the threshold becomes the mask.
+
+    Returns
+    -------
+    Mask
+        (P, M, N); empty for a constant image.
+
+    Raises
+    ------
+    InputError
+        The method finds no threshold in this histogram.
+
+    References
+    ----------
+    Sezgin & Sankur (2004), a survey, doi:10.1117/1.1631315
+
+    Examples
+    --------
+    >>> ct = np.array([[[-1000.0, -990, 40, 50, 60, 900, 1000]]])
+    >>> automatic_threshold(ct, method="otsu").astype(int).tolist()
+    [[[0, 0, 0, 0, 0, 1, 1]]]
+    """
+
+    def level() -> float:
+        values = image.ravel().astype(np.float64)
+        if histogram == "foreground":
+            values = values[values > _found(values, "otsu")]
+        return _found(values, method)
+
+    return _above(image, polarity, level)
+
+
+def _found(values: np.ndarray, method: str, levels: int = 256) -> float:
+    """The threshold of some gray values, float64; just below them where they are all alike."""
+    import SimpleITK as sitk
+
+    low, high = values.min(), values.max()
+    if low == high:
+        return np.nextafter(np.float32(low), np.float32(-np.inf))
+    steps = np.minimum((values - low) * (levels / (high - low)), levels - 1).astype(np.uint8)
+    find = getattr(sitk, "".join(word.capitalize() for word in method.split("_")) + "ThresholdImageFilter")()
+    find.SetNumberOfHistogramBins(levels)
+    try:
+        find.Execute(sitk.GetImageFromArray(steps[None]))
+    except RuntimeError:
+        where = f"between {low:g} and {high:g}"
+        raise InputError(f"method={method!r}: it finds no threshold {where}; take another") from None
+    return low + (find.GetThreshold() + 1) * (high - low) / levels
 
 
 @step(preview="volume", bytes_per_voxel=17)
