@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError
+from ..intake.slices import Slice
 from ..mesh import Mesh
 from ..volume import Volume
 
@@ -43,14 +44,13 @@ def parts_of(scan: object) -> tuple[Volume, ...]:
     """Give a scan as volumes that can each be sampled: a stack is one, slices in many directions are one each."""
     if isinstance(scan, Volume):
         return (scan,)
-    if isinstance(scan, Iterable):
-        parts = tuple(one if isinstance(one, Volume) else _plane(one) for one in scan)
-        if parts and all(isinstance(part, Volume) for part in parts):
-            return parts
+    slices = tuple(scan) if isinstance(scan, Iterable) else ()
+    if slices and all(isinstance(one, (Volume, Slice)) for one in slices):
+        return tuple(one if isinstance(one, Volume) else _plane(one) for one in slices)
     raise InputError(f"scan of {type(scan).__name__}: expected a Volume, or slices (a SliceSet or Volumes)")
 
 
-def _plane(one: object) -> Volume:
+def _plane(one: Slice) -> Volume:
     spacing = (one.thickness or THICKNESS_MM, *one.spacing)
     return Volume(one.array[None], spacing, one.origin, one.direction)
 
