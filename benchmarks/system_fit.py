@@ -40,6 +40,7 @@ CONTROL = (
     "head_medial", "head_superior", "head_anterior", "neck_superior", "neck_inferior", "greater_trochanter",
     "lesser_trochanter", "shaft_lateral", "shaft_anterior",
 )  # fmt: skip
+SHAFT = ("distal_lateral", "distal_medial")
 SEQUENCES = {"t1": 1.5, "pdfs": 3.0}  # field in T
 SLICES = 14
 FLIP = np.array([-1, 1, 1])
@@ -135,12 +136,9 @@ def control_points(truth: mb.Volume, number: int, template: Template) -> dict[st
     mesh = deform(placed, [Evidence(None, truth.with_array((truth.array == number).astype(np.float32)))])
     known = template.landmarks.array()
     moved = known + carried(template.mesh.vertices, mesh.vertices - template.mesh.vertices, known)
-    random, tree = np.random.default_rng(1), cKDTree(surface.vertices)
-    return {
-        name: surface.vertices[tree.query(point)[1]] + random.normal(0, 3**-0.5, 3)
-        for name, point in zip(template.landmarks, moved, strict=True)
-        if not name.endswith("center")
-    }
+    nearest = dict(zip(template.landmarks, surface.vertices[cKDTree(surface.vertices).query(moved)[1]], strict=True))
+    random = np.random.default_rng(1)
+    return {name: nearest[name] + random.normal(0, 3**-0.5, 3) for name in (*CONTROL, *SHAFT)}
 
 
 def hips(data: Path) -> Iterator[Row]:

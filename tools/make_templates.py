@@ -25,6 +25,14 @@ HERE = Path(__file__).resolve().parent
 TEMPLATES = HERE.parent / "mrbone_nb" / "shape" / "templates"
 SOURCE = "libhip_MIT_m3_rfemur_mm.stl"
 VERTICES = 2500
+WAYS = {  # LPS, on the right side
+    "medial": (1, 0, 0),
+    "lateral": (-1, 0, 0),
+    "anterior": (0, -1, 0),
+    "posterior": (0, 1, 0),
+    "superior": (0, 0, 1),
+    "inferior": (0, 0, -1),
+}
 DISTAL_MM = 45.0  # below the lesser trochanter: where points of the shaft lie
 LESSER_TROCHANTER_MM = 46.0  # below the middle of the head: where on this bone its tip is sought
 
@@ -79,7 +87,9 @@ def femur_landmarks(mesh: Mesh, lesser: float) -> dict[str, np.ndarray]:
         return v[where][np.argmax(v[where] @ np.array(way))]
 
     side = v[:, 0] < head[0] - 1.3 * radius
-    found["greater_trochanter"] = farthest(side & (v[:, 2] > head[2] - 60), (-1, 0, 0))
+    trochanter = side & (v[:, 2] > head[2] - 60)
+    found["greater_trochanter"] = farthest(trochanter, (-1, 0, 0))
+    found["trochanter_tip"], found["trochanter_posterior"] = farthest(trochanter, (0, 0, 1)), farthest(trochanter, (0, 1, 0))
     behind = (np.abs(v[:, 2] - head[2] + lesser) < 6) & (v[:, 1] > head[1])
     tip = found["lesser_trochanter"] = farthest(behind, (1, 0.7, 0))
     ring = v[(np.abs(v[:, 2] - tip[2]) < 1.5) & ((v - tip) @ (1, 0.7, 0) < -12)][:, :2]
@@ -88,14 +98,17 @@ def femur_landmarks(mesh: Mesh, lesser: float) -> dict[str, np.ndarray]:
     level, below = np.abs(v[:, 2] - tip[2]) < 2, np.abs(v[:, 2] - tip[2] + DISTAL_MM) < 2
     found["shaft_lateral"], found["shaft_anterior"] = farthest(level, (-1, 0, 0)), farthest(level, (0, -1, 0))
     if below.any():  # not where the bone was cut off higher up
-        found["distal_lateral"], found["distal_medial"] = farthest(below, (-1, 0, 0)), farthest(below, (1, 0, 0))
-    for name, way in {"medial": (1, 0, 0), "superior": (0, 0, 1), "anterior": (0, -1, 0)}.items():
+        found |= {f"distal_{name}": farthest(below, WAYS[name]) for name in ("lateral", "medial", "anterior", "posterior")}
+    for name in ("medial", "superior", "anterior", "posterior"):
         ball = np.linalg.norm(v - head, axis=1) < radius + 2
-        found[f"head_{name}"] = farthest(ball, way)
+        found[f"head_{name}"] = farthest(ball, WAYS[name])
     axis = (found["greater_trochanter"] + found["shaft_center"]) / 2 - head
     axis /= np.linalg.norm(axis)
-    waist = np.abs((v - head) @ axis - 1.4 * radius) < 1.5
-    found["neck_superior"], found["neck_inferior"] = farthest(waist, (0, 0, 1)), farthest(waist, (0, 0, -1))
+    along = (v - head) @ axis
+    slim = np.linalg.norm(v - head - along[:, None] * axis, axis=1) < 0.9 * radius  # not the trochanter beside it
+    waist = slim & (np.abs(along - 1.3 * radius) < 1.5)
+    for name in ("superior", "inferior", "anterior", "posterior"):
+        found[f"neck_{name}"] = farthest(waist, WAYS[name])
     return found
 
 
