@@ -14,7 +14,7 @@ from .active import LEVELS, Level, deform
 from .fill import grid_around, inside_mesh
 from .forces import Evidence
 from .landmarks import Landmarks
-from .learn import Known, bone_probability, known_masks, near_template
+from .learn import Known, bone_probability, known_masks, near_template, surroundings
 from .rbf import similarity, warp
 from .sites import parts_of
 from .template import Template
@@ -117,13 +117,13 @@ def fit_template(
     scan
         A `Volume`, a `SliceSet`, or a sequence of volumes of one plane each.
     template
-        The mesh with its landmarks, of the right side of the body.
+        The mesh with its landmarks, of the same side of the body.
     landmarks
         Positions in the scan, mm, LPS, under the names that the template knows.
     masks
         For each slice (or for the stack) a mask of the bone, or None where there is none: the forest learns from
-        those, with the place of a pixel in the landmarks' frame. Without masks it learns from the inside and the outside of the placed
-        template, twice, and does not see the place.
+        those, with the place of a pixel in the landmarks' frame. Without masks it learns from the inside and the
+        outside of the placed template, twice, and does not see the place.
     seed
         Of the forest.
 
@@ -162,7 +162,9 @@ def _round(
 ) -> Mesh:
     """Learn and deform once."""
     shell = 0.0 if known else SHELL_MM
-    known = known or [near_template(part, mesh, margin) for part in parts if _holds(part, mesh)]
+    if not known:
+        distance = surroundings(mesh)
+        known = [near_template(part, mesh, distance, margin) for part in parts if _holds(part, mesh)]
     if not known:
         raise InputError("the placed template lies outside the scan; do the landmarks belong to it (mm, LPS)?")
     probability = bone_probability(known, seed)

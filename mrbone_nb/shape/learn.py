@@ -46,7 +46,12 @@ class Known:
     more: np.ndarray | None = None
 
 
-def near_template(part: Volume, mesh: Mesh, margin: float) -> Known:
+def surroundings(mesh: Mesh) -> Volume:
+    """Give the signed distance in mm to a placed template as far as the forest learns and is asked."""
+    return distance_to(mesh, CELL_MM, AROUND_MM)
+
+
+def near_template(part: Volume, mesh: Mesh, distance: Volume, margin: float) -> Known:
     """Cut a part of a scan out round a placed template, and take its inside for bone and its outside for none.
 
     Parameters
@@ -55,6 +60,8 @@ def near_template(part: Volume, mesh: Mesh, margin: float) -> Known:
         Gray values, 0 to about 1.
     mesh
         The template in its place.
+    distance
+        To its surface in mm, as `surroundings` gives it.
     margin
         How far in mm its surface may be off: nearer than that nothing is taken for known.
 
@@ -64,8 +71,8 @@ def near_template(part: Volume, mesh: Mesh, margin: float) -> Known:
         What is known of the part cut out.
     """
     cut = part.crop(_box(part, mesh))
-    distance = _sampled(distance_to(mesh, CELL_MM, AROUND_MM), cut)
-    return Known(cut, distance < -margin, (distance > margin) & (distance < AROUND_MM), distance < AROUND_MM)
+    away = _sampled(distance, cut)
+    return Known(cut, away < -margin, (away > margin) & (away < AROUND_MM), away < AROUND_MM)
 
 
 def known_masks(
@@ -91,7 +98,7 @@ def known_masks(
     """
     if len(masks) != len(parts) or all(mask is None for mask in masks):
         raise InputError(f"{len(masks)} masks for {len(parts)} slices: expected one for each, None where there is none")
-    distance = distance_to(mesh, CELL_MM, AROUND_MM)
+    distance = surroundings(mesh)
     known = []
     for part, mask in zip(parts, masks, strict=True):
         near = _sampled(distance, part) < AROUND_MM
