@@ -203,6 +203,16 @@ def test_a_scan_of_ones_own_needs_only_other_parameters(ran, tmp_path):
     assert voxels(mine / "out").array.max() == 4
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "folder"), [("11_fit_radial_slices", "radial"), ("12_fit_active_model", "active")])
+def test_a_template_is_fitted_from_start_to_end(name, folder, ran, tmp_path):
+    notebook = ran(ROOT / "notebooks" / f"{name}.ipynb")
+    scores = [float(value) for value in re.findall(r"0\.\d{3}", said(notebook, "score"))]
+    assert len(scores) >= 3 and max(scores) <= 1 and scores[1] > 0.88
+    files = sorted(path.name for path in (tmp_path / "out" / folder).iterdir())
+    assert files == ["femur.json", "femur.nii.gz", "femur.stl", "landmarks.json"]
+
+
 # --- the README -----------------------------------------------------------------------------------------
 
 

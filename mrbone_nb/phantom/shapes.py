@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..mesh import Mesh
+from ..shape.fill import inside_mesh
 from ..volume import Volume
 from .fields import coordinates, interpolate
 
@@ -165,34 +166,5 @@ def label_meshes(meshes: Mapping[int, Mesh], like: Volume) -> Volume:
     """
     labels = np.zeros(like.shape, np.uint8)
     for number, mesh in meshes.items():
-        labels[_inside(mesh, like, number)] = number
+        labels[inside_mesh(mesh, like, f"mesh of label {number}")] = number
     return like.with_array(labels, name="labels", meta={})
-
-
-def _inside(mesh: Mesh, grid: Volume, number: int) -> np.ndarray:
-    """Tell which voxel centers lie in a mesh, by counting crossings along each row of voxels."""
-    corners = grid.index(mesh.vertices)[mesh.faces]  # (F, 3 corners, plane row column)
-    # Rays pass a hair beside the voxel centers, so that none meets an edge or a corner.
-    flat = corners[..., :2] - np.array([1.7e-7, 2.3e-7])
-    low = np.maximum(np.ceil(flat.min(axis=1)), 0).astype(int)
-    high = np.minimum(np.floor(flat.max(axis=1)), np.array(grid.shape[:2]) - 1).astype(int)
-    count = np.maximum(high - low + 1, 0)
-    rays = count.prod(axis=1)
-    face = np.repeat(np.arange(len(rays)), rays)
-    nth = np.arange(rays.sum()) - np.repeat(np.cumsum(rays) - rays, rays)
-    at = low[face] + np.stack([nth // np.maximum(count[face, 1], 1), nth % np.maximum(count[face, 1], 1)], axis=1)
-    a, b, c = (flat[face, k] for k in range(3))
-    weights = np.stack([_cross(b - at, c - at), _cross(c - at, a - at), _cross(a - at, b - at)], axis=1)
-    hit = (weights > 0).all(axis=1) | (weights < 0).all(axis=1)
-    weights, face, at = weights[hit], face[hit], at[hit]
-    column = (weights * corners[face][:, :, 2]).sum(axis=1) / weights.sum(axis=1)
-    flips = np.zeros((*grid.shape[:2], grid.shape[2] + 1), np.int32)
-    stop = np.clip(np.ceil(column), 0, grid.shape[2]).astype(int)
-    np.add.at(flips, (at[:, 0], at[:, 1], stop), 1)
-    if (flips.sum(axis=2) % 2).any():
-        raise InputError(f"mesh of label {number}: a ray enters it and never leaves; close the surface first")
-    return np.cumsum(flips[..., :-1], axis=2) % 2 == 1
-
-
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]

@@ -28,7 +28,7 @@ ROUNDS = 6  # of agreeing with the neighbors
 
 
 @dataclass(frozen=True)
-class _Lines:
+class Lines:
     """Lines that leave a bone: the voxels they start at, and the gray values along each."""
 
     starts: np.ndarray  # (n, 3) indices
@@ -58,7 +58,7 @@ def _to_faces(region: np.ndarray, spacing: Spacing) -> np.ndarray:
     return np.where(region, away - half, 0).astype(np.float32)
 
 
-def _lines(image: np.ndarray, distance: np.ndarray, spacing: Spacing, axes: tuple, span: tuple) -> _Lines | None:
+def _lines(image: np.ndarray, distance: np.ndarray, spacing: Spacing, axes: tuple, span: tuple) -> Lines | None:
     """Sample the image along the normals of every voxel at the border of the bone."""
     from scipy.ndimage import gaussian_filter, map_coordinates, uniform_filter1d
 
@@ -83,10 +83,10 @@ def _lines(image: np.ndarray, distance: np.ndarray, spacing: Spacing, axes: tupl
     at = starts * np.array(spacing) - normal * distance[rim][:, None]
     points = (at[:, None] + normal[:, None] * places[None, :, None]) / np.array(spacing)
     gray = map_coordinates(image, points.reshape(-1, 3).T, order=1, mode="nearest").reshape(len(starts), -1)
-    return _Lines(starts, uniform_filter1d(gray, 3, axis=1), places)
+    return Lines(starts, uniform_filter1d(gray, 3, axis=1), places)
 
 
-def _costs(lines: _Lines, contrast: float, marrow: float) -> tuple[np.ndarray, np.ndarray]:
+def edge_costs(lines: Lines, contrast: float, marrow: float) -> tuple[np.ndarray, np.ndarray]:
     """Cost of every place of every line, and the places in mm: little where dark turns brighter for the first time."""
     from scipy.ndimage import maximum_filter1d
 
@@ -214,7 +214,7 @@ def cortical_border(
     lines = _lines(image[box], distance, spacing, (1, 2) if flat else (0, 1, 2), (-inward, outward))
     if lines is None:
         return mask
-    costs = _costs(lines, contrast, float(np.median(image[mask])))
+    costs = edge_costs(lines, contrast, float(np.median(image[mask])))
     move, trust = _settle(*costs, _Average(lines.starts, spacing, part.shape, smoothing), lines.starts)
     fine = _Average(lines.starts, spacing, part.shape, min(1.5, smoothing))
     band = np.argwhere((distance > -inward - 1) & (distance < outward + 1))

@@ -1,143 +1,189 @@
-"""Fit a shape model: to points of a surface, few or many, anywhere in space."""
+"""Fit a template to a scan: placed by landmarks, pulled into place by a forest's probability and the cortex' edge."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import InputError
 from ..mesh import Mesh
-from .closest import Surface
-from .model import LIMIT, ShapeModel, shape
-from .register import fit_rigid, moved, principal_starts, thinned
-from .solve import Pairs, barycentric, solve
+from ..volume import Volume
+from .active import LEVELS, Level, deform
+from .fill import grid_around, inside_mesh
+from .forces import Evidence
+from .landmarks import Landmarks
+from .learn import Known, bone_probability, known_masks, near_template, surroundings
+from .rbf import similarity, warp
+from .sites import parts_of
+from .template import Template
 
-SHIFTS = np.linspace(-0.35, 0.35, 5)
-COARSE_POINTS, COARSE_ROUNDS, BEST = 200, 12, 4
-FEW_POINTS, FINE_POINTS = 400, 3000
-ROUNDS = 40
-STIFF_MM, NOISE_MM = 8.0, 0.5  # what a point may lie off: at first, when the pose is not right yet, and at last
-STILL_MM = 1e-3
-LEAST_POINTS = 6
+FEWEST = 3  # landmarks of the radial route
+CONTROL = 4  # and more are control points of the active model
+SHELL_MM = 1.0  # of cortex that a forest leaves out which learned from a template's inside and outside
+LOW, HIGH = 1.0, 99.0  # percentiles of gray that become 0 and 1
+# How far the template may be off in mm when the forest learns from it, and the levels that follow.
+ROUNDS = ((3.0, LEVELS[:3]), (1.5, LEVELS[1:]))
+MASK_MM = 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """Hold the shape of a model that fits what was given, and where it lies.
+    """Hold a template that was fitted to a scan.
 
     Parameters
     ----------
     mesh
-        In the place of what was given, mm.
-    weights
-        (K,), of the modes, in standard deviations.
-    matrix
-        (4, 4), from the model's place to there.
-    rms_mm
-        What remains: root mean square distance to the points.
+        The surface, mm, LPS, with the triangles of the template.
+    placed
+        The template as the landmarks alone placed it.
+    route
+        "landmarks" or "control points".
+    used
+        Names of the landmarks that were used.
+    residual
+        Mean distance in mm of the placed template's landmarks from the given ones.
     """
 
     mesh: Mesh
-    weights: np.ndarray
-    matrix: np.ndarray
-    rms_mm: float
+    placed: Mesh
+    route: str
+    used: tuple[str, ...]
+    residual: float
+
+    def mask(self, spacing: float = MASK_MM, *, like: Volume | None = None) -> Volume:
+        """Fill the surface: a mask on equal cells of ``spacing`` mm round it, or on the grid of ``like``."""
+        grid = like if like is not None else grid_around(self.mesh, spacing, 2 * spacing)
+        facts = {} if like is not None else {"name": "fit"}
+        return grid.with_array(inside_mesh(self.mesh, grid, "the fitted surface"), **facts)
 
 
-def fit_points(
-    model: ShapeModel,
-    points: np.ndarray,
-    *,
-    start: np.ndarray | None = None,
-    noise: float = NOISE_MM,
-    limit: float = LIMIT,
-) -> Fit:
-    """Find the pose and the weights with which the model passes through points of a surface.
-
-    The points may be few, cover a part, and need no correspondence: each looks for the nearest place of the model,
-    and shapes are preferred the more, the more usual they are. For a mask, take the vertices of its surface.
+def place(template: Template, landmarks: Mapping[str, object]) -> Fit:
+    """Place a template by landmarks alone: three by a similarity, four or more by a thin-plate warp.
 
     Parameters
     ----------
-    model
-        The model.
-    points
-        (N, 3), mm, six or more, anywhere in space.
-    start
-        A (4, 4) matrix from the model's place to near the answer; without it poses all round are tried.
-    noise
-        How far the points lie off the surface, standard deviation in mm; larger keeps nearer to the mean.
-    limit
-        Most standard deviations of a mode.
+    template
+        The mesh with its landmarks.
+    landmarks
+        Positions in the scan, mm, LPS, under the names that the template knows.
 
     Returns
     -------
     Fit
-        The best of the poses tried.
+        Not yet fitted: ``mesh`` is ``placed``.
 
     Raises
     ------
     InputError
-        Too few points, or numbers out of range.
+        A name that the template does not know, or fewer than three.
+    """
+    given = Landmarks(landmarks)
+    known = ", ".join(template.landmarks)
+    if strange := [name for name in given if name not in template.landmarks]:
+        raise InputError(f"landmark {', '.join(strange)}: {template.name} knows {known}")
+    if len(given) < FEWEST:
+        raise InputError(f"{len(given)} landmarks: expected {FEWEST} to place {template.name}, or {CONTROL} and more of {known}")
+    names = tuple(given)
+    source, target = template.landmarks.array(names), given.array(names)
+    points = Mesh(source, np.zeros((0, 3), int))
+    if len(names) < CONTROL:
+        move = similarity(source, target)
+        placed, reached, route = Mesh(move(template.mesh.vertices), template.mesh.faces), move(source), "landmarks"
+    else:
+        placed, route = warp(template.mesh, source, target), "control points"
+        reached = warp(points, source, target).vertices
+    residual = float(np.linalg.norm(reached - target, axis=1).mean())
+    return Fit(placed, placed, route, names, residual)
+
+
+def fit_template(
+    scan: object,
+    template: Template,
+    landmarks: Mapping[str, object],
+    *,
+    masks: Sequence[np.ndarray | None] | None = None,
+    seed: int = 0,
+) -> Fit:
+    """Fit a template to a scan: a stack, or slices in any directions, as a radial scan has them.
+
+    Three landmarks place the template by a similarity, four and more bend it by a thin-plate spline. A forest then
+    learns what bone looks like, and an elastic surface goes where its probability falls and dark cortex turns brighter.
+    It fails where the landmarks leave the template farther than about 8 mm from the bone.
+
+    Parameters
+    ----------
+    scan
+        A `Volume`, a `SliceSet`, or a sequence of volumes of one plane each.
+    template
+        The mesh with its landmarks, of the same side of the body.
+    landmarks
+        Positions in the scan, mm, LPS, under the names that the template knows.
+    masks
+        For each slice (or for the stack) a mask of the bone, or None where there is none: the forest learns from
+        those, with the place of a pixel in the landmarks' frame. Without masks it learns from the inside and the
+        outside of the placed template, twice, and does not see the place.
+    seed
+        Of the forest.
+
+    Returns
+    -------
+    Fit
+        The surface in mm, LPS, and how it was placed.
+
+    Raises
+    ------
+    InputError
+        Landmarks that do not fit the template, or a template that lies outside the scan.
+
+    Notes
+    -----
+    Slices are never resampled to a volume: the forest classifies their own pixels, and forces are sampled in their
+    planes where the mesh cuts them. The same seed gives the same bits.
 
     References
     ----------
-    Albrecht T, Lüthi M, Gerig T, Vetter T (2013). Posterior shape models. doi:10.1016/j.media.2013.05.010
+    Damopoulos D, Lerch TD, Schmaranzer F, et al. (2019). Segmentation of the proximal femur in radial MR scans using
+    a random forest classifier and deformable model registration. doi:10.1007/s11548-018-1899-z
+    Arezoomand S, Lee WS, Rakhra KS, Beaulé PE (2015). doi:10.1007/s11548-014-1125-6
     """
-    points = np.asarray(points, float)
-    if points.ndim != 2 or points.shape[1] != 3 or len(points) < LEAST_POINTS or not np.isfinite(points).all():
-        raise InputError(f"points of shape {points.shape}: expected (N, 3), finite, {LEAST_POINTS} or more")
-    if not (noise > 0 and limit > 0):
-        raise InputError(f"noise={noise} mm, limit={limit}: expected numbers above 0")
-    poses = [np.linalg.inv(start)] if start is not None else _poses(model, points)
-    few = thinned(points, FEW_POINTS)
-    fits = [_fitted(model, points[few], matrix, noise, limit) for matrix in poses]
-    best = min(fits, key=lambda fit: fit.rms_mm**2 / noise**2 + (fit.weights**2).sum() / len(few))
-    points = points[thinned(points, FINE_POINTS)]
-    if len(points) <= len(few):
-        return best
-    return _fitted(model, points, np.linalg.inv(best.matrix), noise, limit, best.weights)
+    parts = _normalized(parts_of(scan))
+    start = place(template, landmarks)
+    frame = similarity(Landmarks(landmarks).array(), template.landmarks.array(start.used))
+    mesh = start.mesh
+    for margin, levels in ROUNDS:
+        mesh = _round(parts, mesh, margin, levels, known_masks(parts, masks, mesh, frame) if masks else None, seed)
+    return Fit(mesh, start.placed, start.route, start.used, start.residual)
 
 
-def _poses(model: ShapeModel, points: np.ndarray) -> list[np.ndarray]:
-    """The most promising motions that bring the points onto the mean."""
-    from scipy.spatial import cKDTree
+def _round(
+    parts: Sequence[Volume], mesh: Mesh, margin: float, levels: Sequence[Level], known: list[Known] | None, seed: int
+) -> Mesh:
+    """Learn and deform once."""
+    shell = 0.0 if known else SHELL_MM
+    if not known:
+        distance = surroundings(mesh)
+        known = [near_template(part, mesh, distance, margin) for part in parts if _holds(part, mesh)]
+    if not known:
+        raise InputError("the placed template lies outside the scan; do the landmarks belong to it (mm, LPS)?")
+    probability = bone_probability(known, seed)
+    inside = np.concatenate([one.part.array[one.bone] for one in known])
+    marrow = float(np.median(inside))
+    evidence = [Evidence(one.part, p, marrow, shell) for one, p in zip(known, probability, strict=True)]
+    return deform(mesh, evidence, levels)
 
-    tree = cKDTree(model.mean)
-    few = points[thinned(points, COARSE_POINTS)]
-    scored = []
-    for number, matrix in enumerate(principal_starts(few, model.mean, SHIFTS)):
-        for _ in range(COARSE_ROUNDS):
-            far, pair = tree.query(moved(matrix, few))
-            kept = far <= np.quantile(far, 0.9)
-            matrix = fit_rigid(few[kept], model.mean[pair[kept]])
-        scored.append((float(np.mean(far[kept] ** 2)), number, matrix))
-    return [matrix for _, _, matrix in sorted(scored, key=lambda s: s[:2])[:BEST]]
+
+def _holds(part: Volume, mesh: Mesh) -> bool:
+    """Tell whether the box of a mesh reaches into the box of a part."""
+    index = part.index(mesh.vertices)
+    return bool((index.max(axis=0) > -0.5).all() and (index.min(axis=0) < np.array(part.shape) - 0.5).all())
 
 
-def _fitted(
-    model: ShapeModel,
-    points: np.ndarray,
-    matrix: np.ndarray,
-    noise: float,
-    limit: float,
-    begin: np.ndarray | None = None,
-) -> Fit:
-    """Rounds of nearest places and of pose and weights for them, which grow free as the pose gets right."""
-    weights = np.zeros(model.count) if begin is None else begin
-    for round_ in range(ROUNDS):
-        here = moved(matrix, points)
-        mesh = shape(model, weights)
-        found = Surface(mesh).nearest(here)
-        stiff = max(noise, STIFF_MM * 0.8**round_) if begin is None else noise
-        trust = 1 / (1 + (found.distances / (3 * max(stiff, 1.0))) ** 2)  # what lies far off pulls less
-        shares, corners = barycentric(found.points, mesh, found.faces)
-        pairs = Pairs(here, found.points, found.normals, corners, shares, trust)
-        step, weights, change = solve(model, pairs, weights, stiff, limit)
-        matrix = step @ matrix
-        if stiff == noise and change < STILL_MM:
-            break
-    mesh = shape(model, weights)
-    far = Surface(mesh).nearest(moved(matrix, points)).distances
-    back = np.linalg.inv(matrix)
-    return Fit(Mesh(moved(back, mesh.vertices), mesh.faces), weights, back, float(np.sqrt(np.mean(far**2))))
+def _normalized(parts: Sequence[Volume]) -> list[Volume]:
+    """Gray from 0 to about 1, all parts alike."""
+    every = np.concatenate([part.array.ravel()[:: max(1, part.array.size // 200_000)] for part in parts])
+    low, high = np.percentile(every, (LOW, HIGH))
+    if not high > low:
+        raise InputError("the scan is constant: nothing to fit to")
+    return [part.with_array(np.maximum((part.array - low) / (high - low), 0).astype(np.float32)) for part in parts]

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import InputError
 from ..mesh import Mesh
 from ..volume import Volume
-from .fit import Fit
+from .pointfit import Fit
 from .model import LIMIT, ShapeModel, shape
 from .register import moved, thinned
 from .solve import Pairs, solve

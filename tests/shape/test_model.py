@@ -12,7 +12,7 @@ from mrbone_nb.mesh import Mesh
 from mrbone_nb.phantom import similar_bones
 from mrbone_nb.shape.closest import Surface
 from mrbone_nb.shape.correspond import correspond
-from mrbone_nb.shape.fit import fit_points
+from mrbone_nb.shape.pointfit import fit_points
 from mrbone_nb.shape.imagefit import fit_image
 from mrbone_nb.shape.model import ShapeModel, build_model, project, shape
 from mrbone_nb.shape.modelfile import load_model, save_model
