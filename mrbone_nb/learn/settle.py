@@ -1,0 +1,83 @@
+"""From probabilities to labels: walks that edges hold up, that the model's word ends, and strokes for good."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..morphology import bounding_box
+from ..segment.walker import conductances, pool_seeds, solve
+from ..step import EVERYTHING_ELSE
+from ..volume import Volume
+from .frame import Frame
+from .ready import as_scanned, labels_of
+from .strokes import joined, stroke_layers
+
+CONTRAST = 0.07  # of gray that holds up about two walks in three
+PULL = 0.15  # share of walks that the model's word ends on the way of a voxel of 1.8 mm
+VOXEL = 1.8  # mm
+SURELY = 0.03  # probability of bone below which, all around, there is none
+BELIEF = 1.0  # in the strokes, as the power of their probabilities, against that in the model
+
+
+def settled(
+    layers: np.ndarray, turned: Volume, scan: Volume, numbers: Sequence[int], strokes: np.ndarray | None = None
+) -> Volume:
+    """Labels on the scan's grid from the probabilities of a model, and from strokes where there are some.
+
+    Parameters
+    ----------
+    layers
+        Probabilities in the body's axes, (L, p, m, n), background first.
+    turned
+        The normalized scan in these axes.
+    scan
+        The scan.
+    numbers
+        Labels of the layers after the background.
+    strokes
+        On the scan's grid.
+
+    Returns
+    -------
+    Volume
+        Labels.
+    """
+    marks = np.zeros(layers.shape[1:], np.uint8)
+    if strokes is not None:
+        said = stroke_layers(as_scanned(turned, scan), scan, strokes, layers.shape[1:])
+        layers = joined(layers, said, numbers, BELIEF)
+        full = scan.with_array(strokes).reorient("LPS").array
+        marks = pool_seeds(full, tuple(-(-n // m) for n, m in zip(full.shape, marks.shape, strict=True)))
+    labels = labels_of(_walked(layers, turned, numbers, marks), turned, scan, numbers)
+    if strokes is not None:
+        labels = np.where(strokes > 0, np.where(strokes == EVERYTHING_ELSE, 0, strokes), labels)
+    return scan.with_array(labels.astype(np.uint8), name="model", meta={})
+
+
+def _walked(layers: np.ndarray, turned: Volume, numbers: Sequence[int], marks: np.ndarray) -> np.ndarray:
+    """The probabilities after the walks, in the box round the bones."""
+    from scipy.ndimage import maximum_filter
+
+    possible = maximum_filter(1 - layers[0], 3) > SURELY
+    if not possible.any():
+        return layers
+    factors = [-(-n // m) for n, m in zip(turned.shape, layers.shape[1:], strict=True)]
+    size = tuple(s * f for s, f in zip(turned.spacing, factors, strict=True))
+    box = bounding_box(possible, max(size), size)
+    image = Frame.pooled(turned, factors)[box]
+    ends = np.where(possible | (marks > 0), marks, EVERYTHING_ELSE)[box]
+    prior = layers[(slice(None), *box)]
+    order = [EVERYTHING_ELSE, *numbers]
+    pull = PULL * (float(np.sort(size)[:2].mean()) / VOXEL) ** 2
+    out = layers.copy()
+    loss = np.zeros(image.shape, np.float32)
+    # the walker takes its unit of length from the last two axes, so the thick one goes first
+    axes = np.argsort(size)[::-1]
+    turn, back = tuple(int(a) for a in axes), np.argsort(axes)
+    weights = conductances(image.transpose(turn), tuple(size[a] for a in turn), CONTRAST)
+    prior = prior.transpose(0, *(a + 1 for a in turn))
+    found = solve(weights, ends.transpose(turn), order, prior, loss.transpose(turn), pull)
+    out[(slice(None), *box)] = found.transpose(0, *(int(a) + 1 for a in back))
+    return out
