@@ -2,8 +2,8 @@
 
     python benchmarks/system_learn.py [--data FOLDER]
 
-Every folder in FOLDER/hips holds a scan (image.nii.gz or the folder dicom), truth.nii.gz and seeds.nii.gz. The scans are
-dealt into four parts; each is judged by trees that learned from the other three. Nothing is kept.
+Every folder in FOLDER/hips holds a scan (image.nii.gz or the folder dicom), truth.nii.gz and seeds.nii.gz. The
+scans are dealt into four parts; each is judged by trees that learned from the other three. Nothing is kept.
 """
 
 from __future__ import annotations

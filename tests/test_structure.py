@@ -26,7 +26,7 @@ ORDER = """
     recipe record
     priors leaks tighten consensus channels
     phantom dicomseg export verify
-    learn fuse
+    learn
     views picture outputs
     cohort cli nb
 """.split()

@@ -88,7 +88,7 @@ def segment_by_model(args: argparse.Namespace) -> Answer:
 
     for name in ("start", "crop"):
         if getattr(args, name) is not None:
-            raise InputError(f"--{name}: does not go with --model, which looks at the whole scan; leave one of them out")
+            raise InputError(f"--{name}: does not go with --model, which sees the whole scan; leave one of them out")
     model = learn.load_model(args.model)
     recipe = learn.CLEAN if args.recipe == "auto" else Recipe.load(args.recipe)
     scan = read_scan(args)

@@ -24,8 +24,8 @@ def add_verbs(add: Callable[..., Parser]) -> None:
     verb.add_argument(
         "--names", action="append", default=[], metavar="1=femur,…", help="names of labels; 'right femur' has a side"
     )
-    verb.add_argument("--no-score", action="store_true", help="do not tell how each scan does by trees that have not seen it")
-    verb.add_argument("--effort", type=float, default=1.0, metavar="0.1…2", help="less is quicker, with fewer trees (1)")
+    verb.add_argument("--no-score", action="store_true", help="leave out how scans do by trees that have not seen them")
+    verb.add_argument("--effort", type=float, default=1.0, metavar="0.1…2", help="less is quicker, finds less (1)")
     verb.add_argument("--seed", type=int, default=0, metavar="N", help="of the random choice of voxels (0)")
     verb.add_argument("--overwrite", action="store_true", help="replace a file that is there already")
     add_consent(verb)

@@ -52,7 +52,8 @@ def read_cases(sources: Sequence[Path | str], *, accept: tuple[str, ...] = ()) -
         labels, names = read_labels(truth, like=volume, accept=accept)
         for number in set(table) & set(names):
             if table[number].title != names[number].title:
-                raise InputError(f"case {name}: label {number} is {names[number].title}, before it was {table[number].title}")
+                its, theirs = names[number].title, table[number].title
+                raise InputError(f"case {name}: label {number} is {its}, in the cases before it was {theirs}")
         table = LabelTable({**names, **table})
         cases.append(Case(name, volume, labels))
     return cases, table
@@ -87,5 +88,6 @@ def _folder(folder: Path) -> tuple[str, Path, Path]:
         raise InputError(f"{folder}: no such file or folder; {EXPECTED}")
     scan = next((folder / name for name in ("dicom", "image.nii.gz") if (folder / name).exists()), None)
     if scan is None or not (folder / "truth.nii.gz").is_file():
-        raise InputError(f"{folder}: {'no truth.nii.gz' if scan else 'neither image.nii.gz nor dicom'} in it; {EXPECTED}")
+        missing = "no truth.nii.gz" if scan else "neither image.nii.gz nor dicom"
+        raise InputError(f"{folder}: {missing} in it; {EXPECTED}")
     return folder.resolve().name, scan, folder / "truth.nii.gz"

@@ -153,7 +153,8 @@ def _model_of(arrays: Mapping[str, np.ndarray], name: str) -> Model:
     table = LabelTable.from_json(json.dumps(about["labels"]), name)
     steps, passes = tuple(pass_of(entry) for entry in about["passes"]), []
     for number, columns in zip(range(len(steps)), about["columns"], strict=True):
-        trees = Trees(**{key: arrays[f"{key}_{number}"].astype(kind) for key, kind in DTYPES.items()}, columns=int(columns))
+        parts = {key: arrays[f"{key}_{number}"].astype(kind) for key, kind in DTYPES.items()}
+        trees = Trees(**parts, columns=int(columns))
         if trees.classes != len(table) + 1:
             raise InputError(f"{name}: trees of {trees.classes} classes for {len(table)} labels; train it again")
         passes.append(trees)

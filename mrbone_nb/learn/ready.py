@@ -1,4 +1,4 @@
-"""What comes before the trees and after them: normalized images in the body's axes, and labels back on the scan's grid."""
+"""Before the trees and after them: normalized images in the body's axes, and labels back on the scan's grid."""
 
 from __future__ import annotations
 

@@ -18,7 +18,6 @@ CONTRAST = 0.07  # of gray that holds up about two walks in three
 PULL = 0.15  # share of walks that the model's word ends on the way of a voxel of 1.8 mm
 VOXEL = 1.8  # mm
 SURELY = 0.03  # probability of bone below which, all around, there is none
-BELIEF = 1.0  # in the strokes, as the power of their probabilities, against that in the model
 
 
 def settled(
@@ -47,7 +46,7 @@ def settled(
     marks = np.zeros(layers.shape[1:], np.uint8)
     if strokes is not None:
         said = stroke_layers(as_scanned(turned, scan), scan, strokes, layers.shape[1:])
-        layers = joined(layers, said, numbers, BELIEF)
+        layers = joined(layers, said, numbers, _spacing(layers, turned))
         full = scan.with_array(strokes).reorient("LPS").array
         marks = pool_seeds(full, tuple(-(-n // m) for n, m in zip(full.shape, marks.shape, strict=True)))
     labels = labels_of(_walked(layers, turned, numbers, marks), turned, scan, numbers)
@@ -63,10 +62,9 @@ def _walked(layers: np.ndarray, turned: Volume, numbers: Sequence[int], marks: n
     possible = maximum_filter(1 - layers[0], 3) > SURELY
     if not possible.any():
         return layers
-    factors = [-(-n // m) for n, m in zip(turned.shape, layers.shape[1:], strict=True)]
-    size = tuple(s * f for s, f in zip(turned.spacing, factors, strict=True))
+    size = _spacing(layers, turned)
     box = bounding_box(possible, max(size), size)
-    image = Frame.pooled(turned, factors)[box]
+    image = Frame.pooled(turned, _factors(layers, turned))[box]
     ends = np.where(possible | (marks > 0), marks, EVERYTHING_ELSE)[box]
     prior = layers[(slice(None), *box)]
     order = [EVERYTHING_ELSE, *numbers]
@@ -81,3 +79,12 @@ def _walked(layers: np.ndarray, turned: Volume, numbers: Sequence[int], marks: n
     found = solve(weights, ends.transpose(turn), order, prior, loss.transpose(turn), pull)
     out[(slice(None), *box)] = found.transpose(0, *(int(a) + 1 for a in back))
     return out
+
+
+def _factors(layers: np.ndarray, turned: Volume) -> tuple[int, ...]:
+    """How many voxels of the scan make one of the layers, along each axis."""
+    return tuple(-(-n // m) for n, m in zip(turned.shape, layers.shape[1:], strict=True))
+
+
+def _spacing(layers: np.ndarray, turned: Volume) -> tuple[float, ...]:
+    return tuple(s * f for s, f in zip(turned.spacing, _factors(layers, turned), strict=True))

@@ -12,11 +12,12 @@ from ..grids import pool
 from ..recipe import on_grid
 from ..segment.forest import stroke_forest
 from ..segment.walker import random_walker, seed_labels
-from ..step import EVERYTHING_ELSE
+from ..step import EVERYTHING_ELSE, Spacing
 from ..volume import Volume
 
 BLUR = 0.4  # mm, before the walks
 CONTRAST = 0.05  # of the walks
+UNSURE = 5.0  # mm from a border within which strokes say less
 LEAST = 1e-3  # probability that nothing falls below, so that either side may overrule the other
 
 
@@ -42,13 +43,24 @@ def stroke_layers(image: np.ndarray, scan: Volume, seeds: np.ndarray, shape: tup
     return layers
 
 
-def joined(layers: np.ndarray, strokes: dict[int, np.ndarray], numbers: Sequence[int], weight: float) -> np.ndarray:
-    """Believe model and strokes together: the product of their probabilities, those of the strokes to a power.
+def joined(layers: np.ndarray, strokes: dict[int, np.ndarray], numbers: Sequence[int], spacing: Spacing) -> np.ndarray:
+    """Believe model and strokes together: the product of their probabilities.
 
-    What the strokes do not name, bones too that the model knows, is everything else to them.
+    Strokes tell what is where, but not where the border runs, which the masks of training teach; so what the strokes
+    say is raised to a power that grows from 0 at the border between their labels to 1 well off it. What the strokes do
+    not name, bones too that the model knows, is everything else to them.
     """
+    order = list(strokes)
+    belief = np.clip(_from_border(np.argmax([strokes[n] for n in order], axis=0), spacing) / UNSURE, 0, 1)
     out = np.empty_like(layers)
     for place, number in enumerate((0, *numbers)):
         said = strokes.get(number, strokes[EVERYTHING_ELSE])
-        out[place] = np.maximum(layers[place], LEAST) * np.maximum(said, LEAST) ** np.float32(weight)
+        out[place] = np.maximum(layers[place], LEAST) * np.maximum(said, LEAST) ** belief
     return out / out.sum(axis=0)
+
+
+def _from_border(best: np.ndarray, spacing: Spacing) -> np.ndarray:
+    """Distance in mm of every voxel from the border of its label."""
+    import edt
+
+    return edt.edt(np.ascontiguousarray(best + 1).astype(np.uint8), anisotropy=spacing, black_border=False)

@@ -89,10 +89,11 @@ class Likeness:
         found = []
         ratio = np.array(sorted(volume.spacing)) / np.array(self.spacings)
         if np.maximum(ratio, 1 / ratio).max(axis=1).min() > TIMES:
-            sizes = " × ".join(f"{s:.3g}" for s in self.spacings[0])
-            found.append(f"its voxels measure {' × '.join(f'{s:.3g}' for s in sorted(volume.spacing))} mm, those of training {sizes} mm")
+            its, theirs = (" × ".join(f"{s:.3g}" for s in sorted(size)) for size in (volume.spacing, self.spacings[0]))
+            found.append(f"its voxels measure {its} mm, those of training {theirs} mm")
         if plane_of(volume) not in self.planes:
-            found.append(f"its slices are {plane_of(volume)}, those of training {' and '.join(sorted(set(self.planes)))}")
+            theirs = " and ".join(sorted(set(self.planes)))
+            found.append(f"its slices are {plane_of(volume)}, those of training {theirs}")
         marrow = str(volume.meta.get("marrow") or "unknown")
         if "unknown" not in (marrow, *self.marrow) and marrow not in self.marrow:
             found.append(f"its marrow is likely {marrow}, that of training {self.marrow[0]}")

@@ -43,7 +43,8 @@ def blocks(seed, shape=(14, 40, 30), flip=False):
 @pytest.fixture(scope="module")
 def small():
     """Passes with few trees, so that a training takes seconds."""
-    quick = tuple(dataclasses.replace(this, ways=10, around=min(this.around, 2), rounds=8, samples=3000) for this in module.PASSES)
+    words = dict(ways=10, rounds=8, samples=3000)
+    quick = tuple(dataclasses.replace(this, around=min(this.around, 2), **words) for this in module.PASSES)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "PASSES", quick)
         yield
@@ -106,11 +107,13 @@ def test_a_block_has_the_label_that_fills_most_of_it():
     assert pooled_labels(labels, (5, 9), (1, 1, 2)).tolist() == [[[1, 0]]]
 
 
-def test_model_and_strokes_are_multiplied():
-    layers = np.array([0.2, 0.6, 0.2]).reshape(3, 1, 1, 1)
-    strokes = {255: np.full((1, 1, 1), 0.1), 2: np.full((1, 1, 1), 0.9)}
-    found = joined(layers, strokes, (1, 2), 1.0).ravel()
-    assert np.allclose(found, np.array([0.02, 0.06, 0.18]) / 0.26)
+def test_strokes_rule_far_from_their_borders_and_the_model_near_them():
+    layers = np.stack([np.full((1, 1, 40), 0.6), np.full((1, 1, 40), 0.4)])
+    strokes = {255: np.zeros((1, 1, 40)), 1: np.zeros((1, 1, 40))}
+    strokes[255][..., 20:], strokes[1][..., :20] = 1, 1
+    found = joined(layers, strokes, (1,), (4.0, 2.0, 1.0))[1, 0, 0]
+    assert found[5] > 0.99 and found[35] < 0.01 and 0.4 <= found[19] < 0.9
+    assert np.allclose(joined(layers, strokes, (1,), (1, 1, 1)).sum(axis=0), 1)
 
 
 # --- training and asking --------------------------------------------------------------------------------
@@ -218,7 +221,8 @@ def written(folder, case):
 def test_cases_are_read_from_folders_and_tables(tmp_path):
     folders = [written(tmp_path / f"case{n}", blocks(n)) for n in (1, 2)]
     table = tmp_path / "cases.csv"
-    table.write_text("id,scan,truth\n" + "".join(f"{f.name},{f.name}/image.nii.gz,{f.name}/truth.nii.gz\n" for f in folders))
+    lines = (f"{f.name},{f.name}/image.nii.gz,{f.name}/truth.nii.gz\n" for f in folders)
+    table.write_text("id,scan,truth\n" + "".join(lines))
     for sources in (folders, [table]):
         cases, _ = read_cases(sources)
         assert [case.name for case in cases] == ["case1", "case2"]
