@@ -1,8 +1,8 @@
-"""Learn from masks, and score scans that the model has not seen: by itself, and with strokes.
+"""Learn from masks, and score scans that the model has not seen.
 
     python benchmarks/system_learn.py [--data FOLDER]
 
-Every folder in FOLDER/hips holds a scan (image.nii.gz or the folder dicom), truth.nii.gz and seeds.nii.gz. The
+Every folder in FOLDER/hips holds a scan (image.nii.gz or the folder dicom) and truth.nii.gz. The
 scans are dealt into four parts; each is judged by trees that learned from the other three. Nothing is kept.
 """
 
@@ -16,17 +16,13 @@ from statistics import mean
 
 import numpy as np
 
-import mrbone_nb as mb
 from mrbone_nb import learn
 from mrbone_nb.learn.ready import ready
 from mrbone_nb.learn.settle import settled
 from mrbone_nb.measure import dice
 
 GROUPS = {"femora": (1, 2), "hip bones": (3, 4), "sacrum": (5,)}
-GOALS = {  # least and aim
-    "automatic": {"femora": (0.88, 0.93), "hip bones": (0.80, 0.87), "sacrum": (0.75, 0.85)},
-    "with strokes": {"femora": (0.92, 0.95), "hip bones": (0.88, 0.91), "sacrum": (0.86, 0.90)},
-}
+GOALS = {"femora": (0.88, 0.93), "hip bones": (0.80, 0.87), "sacrum": (0.75, 0.85)}  # least and aim
 Row = tuple[str, str, str, float, float | None, float | None, float]
 
 
@@ -46,20 +42,18 @@ def rows(data: Path | None) -> Iterator[Row]:
     done = learn.train(cases)
     seconds = time.perf_counter() - started
     yield "learn from masks", f"{len(cases)} hips", "training in minutes", seconds / 60, 10.0, None, seconds
-    found: dict[tuple[str, str], list[float]] = {}
+    found: dict[str, list[float]] = {}
     for case in cases:
-        seeds = mb.read_labels(folder / case.name / "seeds.nii.gz", like=case.scan)[0]
-        for way, strokes in (("automatic", None), ("with strokes", seeds.array)):
-            started = time.perf_counter()
-            labels = settled(done.unseen[case.name], ready(case.scan), case.scan, done.model.numbers, strokes)
-            labels = learn.CLEAN.run(case.scan, labels=labels).labels.array
-            seconds = time.perf_counter() - started
-            for bones, numbers in GROUPS.items():
-                value = mean(dice(labels == n, case.truth.array == n) for n in numbers)
-                found.setdefault((way, bones), []).append(value)
-                yield "learn from masks", case.name, f"Dice {bones}, {way}", value, None, None, seconds
-    for (way, bones), values in found.items():
-        yield "learn from masks", "mean", f"Dice {bones}, {way}", float(np.mean(values)), *GOALS[way][bones], 0.0
+        started = time.perf_counter()
+        labels = settled(done.unseen[case.name], ready(case.scan), case.scan, done.model.numbers)
+        labels = learn.CLEAN.run(case.scan, labels=labels).labels.array
+        seconds = time.perf_counter() - started
+        for bones, numbers in GROUPS.items():
+            value = mean(dice(labels == n, case.truth.array == n) for n in numbers)
+            found.setdefault(bones, []).append(value)
+            yield "learn from masks", case.name, f"Dice {bones}", value, None, None, seconds
+    for bones, values in found.items():
+        yield "learn from masks", "mean", f"Dice {bones}", float(np.mean(values)), *GOALS[bones], 0.0
 
 
 def main() -> None:

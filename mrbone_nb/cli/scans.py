@@ -37,7 +37,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     verb.add_argument(
         "--model",
         metavar="MODEL",
-        help="a model that `mrbone train` wrote, instead of a preset: finds its bones by itself, better with --seeds; "
+        help="a model that `mrbone train` wrote, instead of a preset: finds its bones without strokes; "
         "--recipe is then one of clean-up steps",
     )
 
@@ -83,22 +83,20 @@ def segment(args: argparse.Namespace) -> Answer:
 
 
 def segment_by_model(args: argparse.Namespace) -> Answer:
-    """Make a label map by a model, and by strokes as well where there are some."""
+    """Make a label map by a model."""
     from .. import learn, outputs
 
-    for name in ("start", "crop"):
+    for name in ("seeds", "start", "crop"):
         if getattr(args, name) is not None:
-            raise InputError(f"--{name}: does not go with --model, which sees the whole scan; leave one of them out")
+            raise InputError(f"--{name}: does not go with --model, which takes the whole scan alone; leave one of them out")
     model = learn.load_model(args.model)
     recipe = learn.CLEAN if args.recipe == "auto" else Recipe.load(args.recipe)
     scan = read_scan(args)
-    seeds, names = read_map(args, args.seeds, like=scan) if args.seeds else (None, LabelTable())
-    outputs.planned_beside(scan, args.output, seeds=seeds is not None, start=True, overwrite=args.overwrite)
-    result, start = learn.segment(model, scan, seeds, recipe=recipe)
+    outputs.planned_beside(scan, args.output, seeds=False, start=True, overwrite=args.overwrite)
+    result, start = learn.segment(model, scan, recipe=recipe)
     for note in result.notes:
         say(f"warning: {note}" if "unlike" in note else f"note: {note}")
-    table = LabelTable({**names, **model.table})
-    table = renamed(table, args.names) if args.names else table
+    table = renamed(model.table, args.names) if args.names else model.table
     words = dict(table=table, start=start, overwrite=args.overwrite)
     return report(result, outputs.save_beside(result, args.output, **words))
 

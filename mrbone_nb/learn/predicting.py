@@ -1,4 +1,4 @@
-"""Asking a model: from a scan, and strokes if there are some, to bones."""
+"""Asking a model: from a scan to bones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from .model import Model
 from .passes import Pass, asked, rows_of
 from .ready import ready
 from .settle import settled
-from .strokes import checked
 
 CLEAN = Recipe((Call("islands"), Call("fill_holes")), name="clean-up")
 LOOKED_AT = 20_000  # voxels that tell whether a scan is like those of training
@@ -36,11 +35,11 @@ class Prediction:
     warnings: tuple[str, ...]
 
 
-def predict(model: Model, scan: Volume, seeds: Volume | np.ndarray | None = None) -> Prediction:
-    """Find the bones of a scan by a model, and by strokes as well where there are some.
+def predict(model: Model, scan: Volume) -> Prediction:
+    """Find the bones of a scan by a model.
 
-    Walks go from every voxel, held up by edges; on their way the model's word ends them, and strokes end them for good
-    (Grady 2005). What strokes and a forest of them say is multiplied with the model's word before.
+    Each pass of the trees says how likely each bone is; then walks go from every voxel, held up by edges, and on their
+    way the model's word ends them (Grady 2005), so that what is in doubt goes with its surroundings.
 
     Parameters
     ----------
@@ -48,28 +47,20 @@ def predict(model: Model, scan: Volume, seeds: Volume | np.ndarray | None = None
         Made by `train`.
     scan
         A scan like those of training.
-    seeds
-        Strokes on its grid, of labels that the model knows, 255 for everything else.
 
     Returns
     -------
     Prediction
         The labels, and warnings where the scan is unlike those of training.
 
-    Raises
-    ------
-    InputError
-        Strokes of a label that the model does not know.
-
     Notes
     -----
-    A pelvis of 47 × 384 × 384 voxels takes about half a minute on two cores, and as much again with strokes.
+    A pelvis of 47 × 384 × 384 voxels takes less than a minute on two cores.
 
     References
     ----------
     Grady (2005), doi:10.1109/CVPR.2005.239 (walks with a prior)
     """
-    strokes = None if seeds is None else checked(seeds, scan, model.numbers)
     turned = ready(scan, model.recipe)
     layers, warnings = None, ()
     for this, trees in zip(model.steps, model.passes, strict=True):
@@ -77,17 +68,15 @@ def predict(model: Model, scan: Volume, seeds: Volume | np.ndarray | None = None
         if layers is None:
             warnings = model.likeness.warnings(scan, turned.array, seen_in(this, frame))
         layers = asked(this, trees, frame, layers)
-    return Prediction(settled(layers, turned, scan, model.numbers, strokes), warnings)
+    return Prediction(settled(layers, turned, scan, model.numbers), warnings)
 
 
-def segment(
-    model: Model, scan: Volume, seeds: Volume | np.ndarray | None = None, *, recipe: Recipe = CLEAN
-) -> tuple[Result, Volume]:
+def segment(model: Model, scan: Volume, *, recipe: Recipe = CLEAN) -> tuple[Result, Volume]:
     """Find bones by a model and clean them up by a recipe.
 
     Parameters
     ----------
-    model, scan, seeds
+    model, scan
         As of `predict`.
     recipe
         Steps that begin with labels.
@@ -98,8 +87,8 @@ def segment(
         The result, with the model's hash and its warnings among its notes, and the labels before the clean-up, from
         which the recipe can be replayed: give both to `save`.
     """
-    said = predict(model, scan, seeds)
-    result = recipe.run(scan, labels=said.labels, seeds=seeds)
+    said = predict(model, scan)
+    result = recipe.run(scan, labels=said.labels)
     return replace(result, notes=(*result.notes, about(model), *said.warnings)), said.labels
 
 

@@ -1,4 +1,4 @@
-"""From probabilities to labels: walks that edges hold up, that the model's word ends, and strokes for good."""
+"""From probabilities to labels: walks that edges hold up and that the model's word ends."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..morphology import bounding_box
-from ..segment.walker import conductances, pool_seeds, solve
+from ..segment.walker import conductances, solve
 from ..step import EVERYTHING_ELSE
 from ..volume import Volume
 from .frame import Frame
-from .ready import as_scanned, labels_of
-from .strokes import joined, stroke_layers
+from .ready import labels_of
 
 CONTRAST = 0.07  # of gray that holds up about two walks in three
 PULL = 0.15  # share of walks that the model's word ends on the way of a voxel of 1.8 mm
@@ -20,10 +19,8 @@ VOXEL = 1.8  # mm
 SURELY = 0.03  # probability of bone below which, all around, there is none
 
 
-def settled(
-    layers: np.ndarray, turned: Volume, scan: Volume, numbers: Sequence[int], strokes: np.ndarray | None = None
-) -> Volume:
-    """Labels on the scan's grid from the probabilities of a model, and from strokes where there are some.
+def settled(layers: np.ndarray, turned: Volume, scan: Volume, numbers: Sequence[int]) -> Volume:
+    """Labels on the scan's grid from the probabilities of a model.
 
     Parameters
     ----------
@@ -35,27 +32,17 @@ def settled(
         The scan.
     numbers
         Labels of the layers after the background.
-    strokes
-        On the scan's grid.
 
     Returns
     -------
     Volume
         Labels.
     """
-    marks = np.zeros(layers.shape[1:], np.uint8)
-    if strokes is not None:
-        said = stroke_layers(as_scanned(turned, scan), scan, strokes, layers.shape[1:])
-        layers = joined(layers, said, numbers, _spacing(layers, turned))
-        full = scan.with_array(strokes).reorient("LPS").array
-        marks = pool_seeds(full, tuple(-(-n // m) for n, m in zip(full.shape, marks.shape, strict=True)))
-    labels = labels_of(_walked(layers, turned, numbers, marks), turned, scan, numbers)
-    if strokes is not None:
-        labels = np.where(strokes > 0, np.where(strokes == EVERYTHING_ELSE, 0, strokes), labels)
-    return scan.with_array(labels.astype(np.uint8), name="model", meta={})
+    labels = labels_of(_walked(layers, turned, numbers), turned, scan, numbers)
+    return scan.with_array(labels, name="model", meta={})
 
 
-def _walked(layers: np.ndarray, turned: Volume, numbers: Sequence[int], marks: np.ndarray) -> np.ndarray:
+def _walked(layers: np.ndarray, turned: Volume, numbers: Sequence[int]) -> np.ndarray:
     """The probabilities after the walks, in the box round the bones."""
     from scipy.ndimage import maximum_filter
 
@@ -65,7 +52,7 @@ def _walked(layers: np.ndarray, turned: Volume, numbers: Sequence[int], marks: n
     size = _spacing(layers, turned)
     box = bounding_box(possible, max(size), size)
     image = Frame.pooled(turned, _factors(layers, turned))[box]
-    ends = np.where(possible | (marks > 0), marks, EVERYTHING_ELSE)[box]
+    ends = np.where(possible, 0, EVERYTHING_ELSE).astype(np.uint8)[box]
     prior = layers[(slice(None), *box)]
     order = [EVERYTHING_ELSE, *numbers]
     pull = PULL * (float(np.sort(size)[:2].mean()) / VOXEL) ** 2
