@@ -145,7 +145,7 @@ def load_model(path: Path | str) -> Model:
 
 def _model_of(arrays: Mapping[str, np.ndarray], name: str) -> Model:
     """Check arrays and take them over."""
-    about = parse_json(arrays["about"].astype(np.uint8).tobytes().decode(), name)
+    about = parse_json(arrays["about"].astype(np.uint8).tobytes().decode(), f"model {name}")
     if about.get("kind") != KIND:
         raise InputError(f"{name}: not a model of bones; expected a .npz file that `mrbone train` wrote")
     if about.get("schema") != SCHEMA:

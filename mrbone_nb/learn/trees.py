@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -162,7 +163,8 @@ def grow(
         kept = parts != part if len(left_out) > 1 else np.full(len(parts), True)
         return _boosted(rows[kept], answers[kept], classes, rounds, balance, seed)
 
-    with ThreadPoolExecutor(2) as workers:
+    with warnings.catch_warnings(), ThreadPoolExecutor(2) as workers:
+        warnings.filterwarnings("ignore", "`sklearn.utils.parallel.delayed`")  # it misses settings that we do not use
         grown = list(workers.map(boosted, left_out))
     trees = [tree for found, _ in grown for tree in found]
     nodes = np.concatenate(trees)

@@ -8,36 +8,15 @@ import zipfile
 
 import numpy as np
 import pytest
+from learn_scene import GRID, blocks, written
 
 from mrbone_nb import InputError, Volume
-from mrbone_nb.learn import Case, load_model, predict, read_cases, segment, train
+from mrbone_nb.learn import load_model, predict, read_cases, segment, train
 from mrbone_nb.learn import training as module
 from mrbone_nb.learn.frame import Frame, pooled_labels
 from mrbone_nb.learn.ready import as_scanned
 from mrbone_nb.learn.trees import grow
 from mrbone_nb.measure import dice
-from mrbone_nb.outputs import save_image
-
-GRID = (4.0, 2.0, 2.0)
-
-
-def blocks(seed, shape=(14, 40, 30), flip=False):
-    """Two bright bones of different size in gray flesh, each with a dark rim; label 1 is on the patient's right."""
-    random = np.random.default_rng(seed)
-    z, y, x = np.indices(shape).astype(float) * np.reshape(GRID, (3, 1, 1, 1))
-    image, truth = np.full(shape, 0.45), np.zeros(shape, np.uint8)
-    for number, (middle, radius) in enumerate((((26, 38, 16), 11), ((30, 44, 42), 9)), 1):
-        at = np.array(middle) + random.uniform(-2, 2, 3)
-        away = np.sqrt((z - at[0]) ** 2 + (y - at[1]) ** 2 + (x - at[2]) ** 2) / (radius + random.uniform(-1, 1))
-        truth[away < 1] = number
-        image[away < 1] = 0.1
-        image[away < 0.8] = 1.0
-    image[:, :2] = image[:, -2:] = 0
-    image = image + random.normal(0, 0.03, shape)
-    volume = Volume(np.float32(np.abs(image)), GRID, direction=(1, 0, 0, 0, 0, 1, 0, -1, 0), name=f"blocks{seed}",
-                    meta={"marrow": "bright"})  # fmt: skip
-    return Case(f"blocks{seed}", volume, volume.with_array(truth))
-
 
 @pytest.fixture(scope="module")
 def small():
@@ -192,13 +171,6 @@ def test_damaged_models_are_refused(trained, tmp_path):
         load_model(tmp_path / "text.npz")
 
 
-def written(folder, case):
-    folder.mkdir()
-    save_image(case.scan, folder / "image.nii.gz")
-    save_image(case.truth, folder / "truth.nii.gz")
-    return folder
-
-
 def test_cases_are_read_from_folders_and_tables(tmp_path):
     folders = [written(tmp_path / f"case{n}", blocks(n)) for n in (1, 2)]
     table = tmp_path / "cases.csv"
@@ -214,17 +186,3 @@ def test_cases_are_read_from_folders_and_tables(tmp_path):
     table.write_text("id,scan\n")
     with pytest.raises(InputError, match="no column truth"):
         read_cases([table])
-
-
-def test_the_command_line_trains_and_segments(small, tmp_path, capsys):
-    from mrbone_nb.cli import main
-
-    folders = [str(written(tmp_path / f"case{n}", blocks(n))) for n in (1, 2)]
-    model, out = str(tmp_path / "model.npz"), str(tmp_path / "found.nii.gz")
-    assert main(["train", *folders, "-o", model, "--names", "1=right femur,2=left femur", "--json"]) == 0
-    answer = json.loads(capsys.readouterr().out)
-    assert set(answer["scores"]) == {"case1", "case2"} and answer["labels"] == {"1": "right femur", "2": "left femur"}
-    assert main(["segment", f"{folders[0]}/image.nii.gz", "--model", model, "-o", out, "--json"]) == 0
-    answer = json.loads(capsys.readouterr().out)
-    assert answer["labels"][0]["name"] == "femur" and any("SHA-256" in note for note in answer["notes"])
-    assert main(["replay", str(tmp_path / "found_record.json"), f"{folders[0]}/image.nii.gz"]) == 0
