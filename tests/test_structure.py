@@ -26,6 +26,7 @@ ORDER = """
     recipe record
     priors leaks tighten consensus channels
     phantom dicomseg export verify
+    learn
     views picture outputs
     cohort cli nb
 """.split()

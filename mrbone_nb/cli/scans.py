@@ -16,7 +16,7 @@ from ..files import safe_path
 from ..progress import progress
 from ..recipe import Recipe, Result
 from ..volume import Volume
-from .common import Answer, add_scan, columns, read_map, read_recorded, read_scan, say
+from .common import Answer, add_scan, columns, read_map, read_recorded, read_scan, renamed, say
 from .inputs import Inputs, add_inputs, cut_bones, read_inputs
 
 
@@ -32,6 +32,13 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     )
     verb.add_argument(
         "--recipe", default="auto", metavar="NAME|FILE", help="preset, recipe file, or auto (by the scan's tags)"
+    )
+
+    verb.add_argument(
+        "--model",
+        metavar="MODEL",
+        help="a model that `mrbone train` wrote, instead of a preset: finds its bones without strokes; "
+        "--recipe is then one of clean-up steps",
     )
 
     verb = add("run", run, "make label map, record, models and a picture in a folder")
@@ -65,12 +72,33 @@ def segment(args: argparse.Namespace) -> Answer:
     """Make a label map on the scan's own grid, with its record and strokes beside it."""
     from .. import outputs
 
+    if args.model is not None:
+        return segment_by_model(args)
     given = read_inputs(args, args.recipe)
     words = dict(seeds=given.seeds is not None, start=given.start is not None, overwrite=args.overwrite)
     outputs.planned_beside(given.scan, args.output, **words)
     result = work(given)
     files = outputs.save_beside(result, args.output, table=given.table, start=given.start, overwrite=args.overwrite)
     return report(result, files)
+
+
+def segment_by_model(args: argparse.Namespace) -> Answer:
+    """Make a label map by a model."""
+    from .. import learn, outputs
+
+    for name in ("seeds", "start", "crop"):
+        if getattr(args, name) is not None:
+            raise InputError(f"--{name}: does not go with --model, which takes the whole scan alone; leave one of them out")
+    model = learn.load_model(args.model)
+    recipe = learn.CLEAN if args.recipe == "auto" else Recipe.load(args.recipe)
+    scan = read_scan(args)
+    outputs.planned_beside(scan, args.output, seeds=False, start=True, overwrite=args.overwrite)
+    result, start = learn.segment(model, scan, recipe=recipe)
+    for note in result.notes:
+        say(f"warning: {note}" if "unlike" in note else f"note: {note}")
+    table = renamed(model.table, args.names) if args.names else model.table
+    words = dict(table=table, start=start, overwrite=args.overwrite)
+    return report(result, outputs.save_beside(result, args.output, **words))
 
 
 def run(args: argparse.Namespace) -> Answer:

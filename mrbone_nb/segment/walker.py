@@ -101,18 +101,25 @@ def unlike_bone(image: np.ndarray, seeds: np.ndarray) -> np.ndarray:
 
 
 def solve(
-    weights: list[np.ndarray], seeds: np.ndarray, labels: list[int], guess: np.ndarray | None, loss: np.ndarray
+    weights: list[np.ndarray],
+    seeds: np.ndarray,
+    labels: list[int],
+    guess: np.ndarray | None,
+    loss: np.ndarray,
+    pull: float = 0.0,
 ) -> np.ndarray:
     """Solve the Laplace equation of every label at once on the graph of the conductances.
 
     Only voxels without a seed are unknowns; the matrix is sparse, and conjugate gradients with a
-    diagonal preconditioner work on all labels side by side.
+    diagonal preconditioner work on all labels side by side. With ``pull``, walks also end anywhere, and then by the
+    odds of the guess there: a prior (Grady 2005).
     """
     free = seeds == 0
     out = np.stack([seeds == label for label in labels], axis=-1).astype(np.float32)
     if free.any() and len(labels) > 1:
-        matrix, degree, right = _equations(weights, seeds, labels, loss)
+        matrix, degree, right = _equations(weights, seeds, labels, loss + np.float32(pull) if pull else loss)
         start = np.zeros_like(right) if guess is None else np.stack([layer[free] for layer in guess[1:]], axis=1)
+        right = right + np.float32(pull) * start if pull else right
         found = np.clip(_conjugate_gradients(matrix, degree, right, start), 0, 1)
         out[free, 1:] = found
         out[free, 0] = np.clip(1 - found.sum(axis=1), 0, 1)

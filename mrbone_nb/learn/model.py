@@ -1,0 +1,162 @@
+"""A model learned from masks: its trees, its recipe and what its scans were like, kept as plain arrays in one file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..bones import LabelTable
+from ..errors import InputError
+from ..files import make_folder, write_atomic
+from ..recipe import Recipe, parse_json
+from .passes import Pass, pass_of
+from .trees import Trees
+from .unlike import Likeness
+
+KIND, SCHEMA = "mrbone_nb model", 1
+MOST_BYTES = 500_000_000
+DTYPES = {
+    "feature": "i4", "threshold": "f8", "left": "i4", "right": "i4", "value": "f4", "starts": "i8", "part": "i4",
+    "baseline": "f8",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Hold what was learned from scans with masks.
+
+    Parameters
+    ----------
+    table
+        The labels that it knows, and their names.
+    recipe
+        Steps image to image that come before the trees.
+    steps
+        What each pass sees, coarse to fine.
+    passes
+        Its trees.
+    likeness
+        What the scans were like.
+    facts
+        How it was trained: number of scans, seed, versions, left-out scores.
+    """
+
+    table: LabelTable
+    recipe: Recipe
+    steps: tuple[Pass, ...]
+    passes: tuple[Trees, ...]
+    likeness: Likeness
+    facts: Mapping[str, Any]
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The labels, ascending: the layers of a probability after the background."""
+        return tuple(self.table)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Give everything as arrays; the words stand as JSON in ``about``."""
+        about = {
+            "kind": KIND,
+            "schema": SCHEMA,
+            "labels": json.loads(self.table.to_json()),
+            "recipe": self.recipe.to_dict(),
+            "passes": [asdict(this) for this in self.steps],
+            "columns": [trees.columns for trees in self.passes],
+            "likeness": self.likeness.facts(),
+            "facts": dict(self.facts),
+        }
+        found = {"about": np.frombuffer(json.dumps(about, sort_keys=True).encode(), np.uint8)}
+        for number, trees in enumerate(self.passes):
+            found |= {f"{name}_{number}": np.asarray(getattr(trees, name), kind) for name, kind in DTYPES.items()}
+        return found | {"gray": self.likeness.gray, "seen": self.likeness.seen}
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the content, whatever the file's compression and time."""
+        digest = hashlib.sha256()
+        for name, array in sorted(self.arrays().items()):
+            digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+    def save(self, path: Path | str, *, overwrite: bool = False) -> Path:
+        """Write the model as a compressed ``.npz`` of numbers and text; nothing in it can run.
+
+        Parameters
+        ----------
+        path
+            A name that ends in .npz; its folder is made if need be.
+        overwrite
+            Whether a file that is there already may be replaced.
+        """
+        path = Path(path)
+        if path.suffix.lower() != ".npz":
+            raise InputError(f"{path.name}: expected the name of a model, which ends in .npz")
+
+        def check(part: Path) -> None:
+            if load_model(part).sha256 != self.sha256:
+                raise InputError("read back, it is not what was written")
+
+        make_folder(path.parent)
+        return write_atomic(path, lambda part: np.savez_compressed(part, **self.arrays()), check, overwrite)
+
+
+def load_model(path: Path | str) -> Model:
+    """Read a model and check it; a file from anybody can hold wrong numbers, never code.
+
+    Parameters
+    ----------
+    path
+        A file that `Model.save` wrote.
+
+    Raises
+    ------
+    InputError
+        No such file, no model, another version, or damaged.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such model; expected a .npz file that `mrbone train` wrote")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        arrays = {}
+        if size <= MOST_BYTES:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError):
+        raise InputError(f"{path.name}: not a model; expected a .npz file that `mrbone train` wrote") from None
+    if size > MOST_BYTES:
+        raise InputError(f"{path.name}: {size} bytes unpacked; expected at most {MOST_BYTES}")
+    try:
+        return _model_of(arrays, path.name)
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, UnicodeDecodeError, IndexError):
+        raise InputError(f"{path.name}: a model with missing or damaged parts; train it again") from None
+
+
+def _model_of(arrays: Mapping[str, np.ndarray], name: str) -> Model:
+    """Check arrays and take them over."""
+    about = parse_json(arrays["about"].astype(np.uint8).tobytes().decode(), f"model {name}")
+    if about.get("kind") != KIND:
+        raise InputError(f"{name}: not a model of bones; expected a .npz file that `mrbone train` wrote")
+    if about.get("schema") != SCHEMA:
+        raise InputError(f"{name}: a model of schema {about.get('schema')!r}; this version reads schema {SCHEMA}")
+    table = LabelTable.from_json(json.dumps(about["labels"]), name)
+    steps, passes = tuple(pass_of(entry) for entry in about["passes"]), []
+    for number, columns in zip(range(len(steps)), about["columns"], strict=True):
+        parts = {key: arrays[f"{key}_{number}"].astype(kind) for key, kind in DTYPES.items()}
+        trees = Trees(**parts, columns=int(columns))
+        if trees.classes != len(table) + 1:
+            raise InputError(f"{name}: trees of {trees.classes} classes for {len(table)} labels; train it again")
+        passes.append(trees)
+    likeness = Likeness.of_facts(about["likeness"], arrays["gray"], arrays["seen"])
+    return Model(table, Recipe.from_dict(about["recipe"], name), steps, tuple(passes), likeness, dict(about["facts"]))

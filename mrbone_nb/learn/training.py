@@ -1,0 +1,205 @@
+"""Training: every pass learns from what the pass before says of scans that it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..bones import LabelTable
+from ..errors import InputError
+from ..measure import dice
+from ..volume import Volume
+from .frame import Frame, pooled_labels
+from .model import Model
+from .passes import PASSES, Pass, asked, places_of, rows_of, samples_of
+from .predicting import CLEAN, seen_in
+from .ready import READY, ready
+from .settle import settled
+from .trees import Trees, grow
+from .unlike import Likeness
+
+MOST_CASES = 10
+PARTS = 4  # of the scans in turn, at most; each is judged by the trees that have not seen it
+SLABS, PLANES = 3, 2  # of a single scan: parts in turn, and planes that lie together in one
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """Hold a scan with its mask.
+
+    Parameters
+    ----------
+    name
+        What the scores call it.
+    scan
+        The scan.
+    truth
+        A label map on the scan's grid, drawn with care: the model imitates it, its border too.
+    """
+
+    name: str
+    scan: Volume
+    truth: Volume
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """Hold a model, and how well scans did that it had not seen.
+
+    Parameters
+    ----------
+    model
+        Learned from all scans.
+    scores
+        Dice by case and label, each by trees that have not seen it; empty where not asked for.
+    unseen
+        The probabilities behind the scores, (L, p, m, n) in the body's axes.
+    """
+
+    model: Model
+    scores: dict[str, dict[int, float]]
+    unseen: dict[str, np.ndarray]
+
+
+def train(
+    cases: Sequence[Case],
+    table: LabelTable | None = None,
+    *,
+    score: bool = True,
+    effort: float = 1.0,
+    seed: int = 0,
+    say: Callable[[str], object] = lambda text: None,
+) -> Trained:
+    """Learn bones from scans with masks.
+
+    Two passes of boosted trees, from coarse to fine: the first sees gray values far around and the place in the body,
+    the second those near by and what the first says around.
+
+    Parameters
+    ----------
+    cases
+        1 to 10 scans of one kind with their masks.
+    table
+        Names of the labels.
+    score
+        Whether to tell how well each scan does by those trees that have not seen it.
+    effort
+        0.1 to 2: less is quicker, by fewer trees and fewer voxels to learn from.
+    seed
+        Of the random choice of voxels.
+    say
+        Told what goes on.
+
+    Returns
+    -------
+    Trained
+        The model and the scores.
+
+    Raises
+    ------
+    InputError
+        No cases or too many, or a mask that is empty or lies on another grid.
+
+    Notes
+    -----
+    The scans are dealt into parts, four at most, and a boosting learns without each; the model is their mean. A pass
+    learns from what those say of a scan that have not seen it, and so are the scores made: of up to four scans each is
+    left out alone, of more two or three together. The same seed gives the same bits.
+
+    References
+    ----------
+    Friedman (2001), doi:10.1214/aos/1013203451; Tu & Bai (2010), doi:10.1109/TPAMI.2009.186 (auto-context)
+    """
+    numbers, steps = _numbers(cases), _steps(effort)
+    table = (table or LabelTable()).filled(numbers)
+    parts = SLABS if len(cases) == 1 else min(PARTS, len(cases))
+    students = [_Student(case, numbers, place % parts, len(cases) == 1) for place, case in enumerate(cases)]
+    passes, seen = [], []
+    for place, this in enumerate(steps, 1):
+        say(f"pass {place} of {len(steps)}: looking at {len(cases)} scans, then learning")
+        for student in students:
+            student.look(this, seed)
+        rows, answers, part = (np.concatenate([getattr(s, n) for s in students]) for n in ("rows", "answers", "parts"))
+        passes.append(grow(rows, answers, part, len(numbers) + 1, rounds=this.rounds, balance=this.balance, seed=seed))
+        if place == 1:
+            seen = [seen_in(this, Frame.of(student.turned, this.resolution)) for student in students]
+        for student in students if place < len(steps) or score else ():
+            student.listen(this, passes[-1])
+    unseen = {case.name: student.before for case, student in zip(cases, students, strict=True)} if score else {}
+    scores = {case.name: _score(case, unseen[case.name], table) for case in cases if score}
+    volumes, images = [case.scan for case in cases], [student.turned.array for student in students]
+    without_names = [{str(n): round(value, 4) for n, value in row.items()} for row in scores.values()]
+    facts = {"scans": len(cases), "seed": seed, "effort": effort, "scores": without_names}
+    model = Model(table, READY, steps, tuple(passes), Likeness.of(volumes, images, seen), facts)
+    return Trained(model, scores, unseen)
+
+
+def _steps(effort: float) -> tuple[Pass, ...]:
+    """The passes with fewer or more trees and samples; half of the effort takes a quarter of the time."""
+    if not 0.1 <= effort <= 2:
+        raise InputError(f"effort={effort}: expected 0.1 to 2; 1 is the usual")
+    scaled = ({"rounds": round(this.rounds * effort), "samples": round(this.samples * effort)} for this in PASSES)
+    return tuple(replace(this, **change) for this, change in zip(PASSES, scaled, strict=True))
+
+
+def _score(case: Case, unseen: np.ndarray, table: LabelTable) -> dict[int, float]:
+    """Dice of every label after the clean-up."""
+    labels = settled(unseen, ready(case.scan), case.scan, tuple(table))
+    found = CLEAN.run(case.scan, labels=labels).labels.array
+    return {n: dice(found == n, case.truth.array == n) for n in table}
+
+
+class _Student:
+    """A scan in training, its truth, and what the pass before said of it unseen."""
+
+    def __init__(self, case: Case, numbers: tuple[int, ...], part: int, alone: bool) -> None:
+        self.turned = ready(case.scan)
+        self.labels = case.truth.reorient("LPS").array
+        self.numbers, self.part, self.alone = numbers, part, alone
+        self.before: np.ndarray | None = None
+
+    def look(self, this: Pass, seed: int) -> None:
+        """Collect what a pass sees of some voxels, what these are, and which part they belong to."""
+        frame = Frame.of(self.turned, this.resolution)
+        truth = pooled_labels(self.labels, self.numbers, frame.image.shape)
+        places, layers = places_of(this, frame, self.before)
+        chosen = samples_of(this, frame, truth, places, seed + self.part)
+        self.rows, self.answers = rows_of(this, frame, layers, chosen), truth.ravel()[chosen]
+        self.parts = self._slabs(frame).ravel()[chosen] if self.alone else np.full(len(chosen), self.part)
+
+    def listen(self, this: Pass, trees: Trees) -> None:
+        """Hear what those trees say that have not seen this scan, or the slab of a single scan."""
+        frame = Frame.of(self.turned, this.resolution)
+        if not self.alone:
+            self.before = asked(this, trees, frame, self.before, self.part)
+            return
+        said = [asked(this, trees, frame, self.before, slab) for slab in range(SLABS)]
+        self.before = np.choose(self._slabs(frame), said)
+
+    def _slabs(self, frame: Frame) -> np.ndarray:
+        """The part of each voxel of a single scan."""
+        axis = int(np.argmax(frame.spacing))
+        return np.broadcast_to(
+            np.arange(frame.image.shape[axis]).reshape([-1 if a == axis else 1 for a in range(3)]) // PLANES % SLABS,
+            frame.image.shape,
+        )
+
+
+def _numbers(cases: Sequence[Case]) -> tuple[int, ...]:
+    """The labels of all masks; refuses what cannot be learned from."""
+    if not 1 <= len(cases) <= MOST_CASES:
+        raise InputError(f"{len(cases)} cases: expected 1 to {MOST_CASES} scans with a mask each")
+    names = [case.name for case in cases]
+    if len(set(names)) < len(names):
+        raise InputError(f"cases {', '.join(names)}: expected a different name for each")
+    found: set[int] = set()
+    for case in cases:
+        if not case.scan.same_grid(case.truth):
+            raise InputError(f"case {case.name}: the mask lies on another grid than the scan; resample it to the scan")
+        mine = {int(n) for n in np.unique(case.truth.array) if 0 < n < 255}
+        if not mine:
+            raise InputError(f"case {case.name}: the mask is empty; draw its bones or leave the case out")
+        found |= mine
+    return tuple(sorted(found))

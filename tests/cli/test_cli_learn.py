@@ -1,0 +1,32 @@
+"""The verb ``train``, and ``segment`` with a model."""
+
+import numpy as np
+from learn_scene import blocks, written
+
+
+def test_a_model_is_trained_and_finds_bones_that_can_be_replayed(ok, tmp_path):
+    folders = [written(tmp_path / f"case{n}", blocks(n)) for n in (1, 2)]
+    words = ("--names", "1=right femur,2=left femur", "--effort", 0.2)
+    answer, _ = ok("train", *folders, "-o", "model.npz", *words)
+    assert set(answer["scores"]) == {"case1", "case2"} and answer["labels"] == {"1": "right femur", "2": "left femur"}
+    answer, said = ok("segment", "case1/image.nii.gz", "--model", "model.npz", "-o", "found.nii.gz")
+    assert [row["name"] for row in answer["labels"]] == ["femur", "femur"]
+    assert any("SHA-256" in note for note in answer["notes"]) and "unlike" not in said
+    assert ok("replay", "found_record.json", "case1/image.nii.gz")[0]["same"] is True
+
+
+def test_what_cannot_be_learned_from_is_refused(bad, tmp_path):
+    folder = written(tmp_path / "case", blocks(1))
+    assert "ends in .npz" in bad("train", folder, "-o", "model.nii.gz")
+    assert "effort=9.0" in bad("train", folder, "-o", "model.npz", "--effort", 9)
+    (folder / "truth.nii.gz").unlink()
+    assert "no truth.nii.gz" in bad("train", folder, "-o", "model.npz")
+    assert "no such file or folder" in bad("train", "nowhere", "-o", "model.npz")
+
+
+def test_strokes_do_not_go_with_a_model(bad, tmp_path):
+    folder = written(tmp_path / "case", blocks(1))
+    line = bad("segment", folder / "image.nii.gz", "--model", "m.npz", "--seeds", "s.nii.gz", "-o", "out.nii.gz")
+    assert "--seeds" in line
+    np.savez(tmp_path / "m.npz", about=np.zeros(3, np.uint8))
+    assert "model" in bad("segment", folder / "image.nii.gz", "--model", "m.npz", "-o", "out.nii.gz")
