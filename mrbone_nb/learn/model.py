@@ -16,6 +16,7 @@ from ..bones import LabelTable
 from ..errors import InputError
 from ..files import make_folder, write_atomic
 from ..recipe import Recipe, parse_json
+from .atlas import Atlas
 from .passes import Pass, pass_of
 from .trees import Trees
 from .unlike import Likeness
@@ -42,6 +43,8 @@ class Model:
         What each pass sees, coarse to fine.
     passes
         Its trees.
+    atlases
+        The scans themselves, small, with their bones; none where it learned from a single scan.
     likeness
         What the scans were like.
     facts
@@ -52,6 +55,7 @@ class Model:
     recipe: Recipe
     steps: tuple[Pass, ...]
     passes: tuple[Trees, ...]
+    atlases: tuple[Atlas, ...]
     likeness: Likeness
     facts: Mapping[str, Any]
 
@@ -69,12 +73,15 @@ class Model:
             "recipe": self.recipe.to_dict(),
             "passes": [asdict(this) for this in self.steps],
             "columns": [trees.columns for trees in self.passes],
+            "atlases": [list(atlas.spacing) for atlas in self.atlases],
             "likeness": self.likeness.facts(),
             "facts": dict(self.facts),
         }
         found = {"about": np.frombuffer(json.dumps(about, sort_keys=True).encode(), np.uint8)}
         for number, trees in enumerate(self.passes):
             found |= {f"{name}_{number}": np.asarray(getattr(trees, name), kind) for name, kind in DTYPES.items()}
+        for number, atlas in enumerate(self.atlases):
+            found |= {f"atlas_{number}": atlas.image, f"atlas_labels_{number}": atlas.labels}
         return found | {"gray": self.likeness.gray, "seen": self.likeness.seen}
 
     @property
@@ -158,5 +165,10 @@ def _model_of(arrays: Mapping[str, np.ndarray], name: str) -> Model:
         if trees.classes != len(table) + 1:
             raise InputError(f"{name}: trees of {trees.classes} classes for {len(table)} labels; train it again")
         passes.append(trees)
+    atlases = tuple(
+        Atlas.checked(arrays[f"atlas_{k}"], arrays[f"atlas_labels_{k}"], spacing, len(table))
+        for k, spacing in enumerate(about["atlases"])
+    )
     likeness = Likeness.of_facts(about["likeness"], arrays["gray"], arrays["seen"])
-    return Model(table, Recipe.from_dict(about["recipe"], name), steps, tuple(passes), likeness, dict(about["facts"]))
+    recipe = Recipe.from_dict(about["recipe"], name)
+    return Model(table, recipe, steps, tuple(passes), atlases, likeness, dict(about["facts"]))

@@ -56,7 +56,7 @@ class Pass:
     seed: int
 
 
-PASSES = (
+PASSES = (  # of a single scan; where there are several, atlases take the place of the first
     Pass(3.6, (3.0, 6.0, 12.0, 24.0), 48, 10.0, 120.0, 0, 40, 0.3, 25_000, 0),
     Pass(1.8, (1.5, 3.0, 6.0, 12.0), 32, 4.0, 60.0, 8, 60, 0.2, 20_000, 10),
 )

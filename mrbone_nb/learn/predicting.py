@@ -9,6 +9,7 @@ import numpy as np
 from ..recipe import Recipe, Result
 from ..step import Call
 from ..volume import Volume
+from .atlas import RESOLUTION, votes
 from .frame import Frame
 from .model import Model
 from .passes import Pass, asked, rows_of
@@ -38,7 +39,8 @@ class Prediction:
 def predict(model: Model, scan: Volume) -> Prediction:
     """Find the bones of a scan by a model.
 
-    Each pass of the trees says how likely each bone is; then walks go from every voxel, held up by edges, and on their
+    The atlases, pulled into the scan's shape, say about where the bones lie, and each pass of the trees how likely
+    each bone is, ever finer; then walks go from every voxel, held up by edges, and on their
     way the model's word ends them (Grady 2005), so that what is in doubt goes with its surroundings.
 
     Parameters
@@ -62,10 +64,11 @@ def predict(model: Model, scan: Volume) -> Prediction:
     Grady (2005), doi:10.1109/CVPR.2005.239 (walks with a prior)
     """
     turned = ready(scan, model.recipe)
-    layers, warnings = None, ()
-    for this, trees in zip(model.steps, model.passes, strict=True):
+    layers = votes(Frame.of(turned, RESOLUTION), model.atlases, len(model.numbers) + 1) if model.atlases else None
+    warnings: tuple[str, ...] = ()
+    for place, (this, trees) in enumerate(zip(model.steps, model.passes, strict=True)):
         frame = Frame.of(turned, this.resolution)
-        if layers is None:
+        if place == 0:
             warnings = model.likeness.warnings(scan, turned.array, seen_in(this, frame))
         layers = asked(this, trees, frame, layers)
     return Prediction(settled(layers, turned, scan, model.numbers), warnings)

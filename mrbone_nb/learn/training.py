@@ -11,6 +11,7 @@ from ..bones import LabelTable
 from ..errors import InputError
 from ..measure import dice
 from ..volume import Volume
+from .atlas import RESOLUTION, Atlas, votes
 from .frame import Frame, pooled_labels
 from .model import Model
 from .passes import PASSES, Pass, asked, places_of, rows_of, samples_of
@@ -74,8 +75,8 @@ def train(
 ) -> Trained:
     """Learn bones from scans with masks.
 
-    Two passes of boosted trees, from coarse to fine: the first sees gray values far around and the place in the body,
-    the second those near by and what the first says around.
+    Every scan becomes an atlas that is pulled into new scans; boosted trees see gray values, the place in the body and
+    what the atlases say around. A single scan has no atlas beside it: a first, coarser pass of trees takes their place.
 
     Parameters
     ----------
@@ -112,10 +113,11 @@ def train(
     ----------
     Friedman (2001), doi:10.1214/aos/1013203451; Tu & Bai (2010), doi:10.1109/TPAMI.2009.186 (auto-context)
     """
-    numbers, steps = _numbers(cases), _steps(effort)
+    numbers, steps = _numbers(cases), _steps(effort, len(cases))
     table = (table or LabelTable()).filled(numbers)
     parts = SLABS if len(cases) == 1 else min(PARTS, len(cases))
     students = [_Student(case, numbers, place % parts, len(cases) == 1) for place, case in enumerate(cases)]
+    atlases = _atlases(students, numbers, say) if len(cases) > 1 else ()
     passes, seen = [], []
     for place, this in enumerate(steps, 1):
         say(f"pass {place} of {len(steps)}: looking at {len(cases)} scans, then learning")
@@ -132,16 +134,27 @@ def train(
     volumes, images = [case.scan for case in cases], [student.turned.array for student in students]
     without_names = [{str(n): round(value, 4) for n, value in row.items()} for row in scores.values()]
     facts = {"scans": len(cases), "seed": seed, "effort": effort, "scores": without_names}
-    model = Model(table, READY, steps, tuple(passes), Likeness.of(volumes, images, seen), facts)
+    model = Model(table, READY, steps, tuple(passes), atlases, Likeness.of(volumes, images, seen), facts)
     return Trained(model, scores, unseen)
 
 
-def _steps(effort: float) -> tuple[Pass, ...]:
+def _atlases(students: Sequence[_Student], numbers: tuple[int, ...], say: Callable[[str], object]) -> tuple[Atlas, ...]:
+    """Make an atlas of every scan, and let each scan hear the votes of all others."""
+    frames = [Frame.of(student.turned, RESOLUTION) for student in students]
+    atlases = tuple(Atlas.of(f, student.labels, numbers) for f, student in zip(frames, students, strict=True))
+    for place, (frame, student) in enumerate(zip(frames, students, strict=True)):
+        say(f"atlases: pulling the others into scan {place + 1} of {len(students)}")
+        student.before = votes(frame, atlases[:place] + atlases[place + 1 :], len(numbers) + 1)
+    return atlases
+
+
+def _steps(effort: float, cases: int) -> tuple[Pass, ...]:
     """The passes with fewer or more trees and samples; half of the effort takes a quarter of the time."""
     if not 0.1 <= effort <= 2:
         raise InputError(f"effort={effort}: expected 0.1 to 2; 1 is the usual")
-    scaled = ({"rounds": round(this.rounds * effort), "samples": round(this.samples * effort)} for this in PASSES)
-    return tuple(replace(this, **change) for this, change in zip(PASSES, scaled, strict=True))
+    passes = PASSES if cases == 1 else PASSES[1:]
+    scaled = ({"rounds": round(this.rounds * effort), "samples": round(this.samples * effort)} for this in passes)
+    return tuple(replace(this, **change) for this, change in zip(passes, scaled, strict=True))
 
 
 def _score(case: Case, unseen: np.ndarray, table: LabelTable) -> dict[int, float]:
