@@ -37,7 +37,8 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     verb.add_argument(
         "--model",
         metavar="MODEL",
-        help="a model that `mrbone train` wrote, instead of a preset: finds its bones without strokes; "
+        help="a model that `mrbone train` wrote, instead of a preset: finds its bones without strokes, or with --seeds "
+        "together with them; "
         "--recipe is then one of clean-up steps",
     )
 
@@ -86,14 +87,15 @@ def segment_by_model(args: argparse.Namespace) -> Answer:
     """Make a label map by a model."""
     from .. import learn, outputs
 
-    for name in ("seeds", "start", "crop"):
+    for name in ("start", "crop"):
         if getattr(args, name) is not None:
-            raise InputError(f"--{name}: does not go with --model, which takes the whole scan alone; leave one of them out")
+            raise InputError(f"--{name}: does not go with --model, which takes the whole scan; leave one of them out")
     model = learn.load_model(args.model)
     recipe = learn.CLEAN if args.recipe == "auto" else Recipe.load(args.recipe)
     scan = read_scan(args)
-    outputs.planned_beside(scan, args.output, seeds=False, start=True, overwrite=args.overwrite)
-    result, start = learn.segment(model, scan, recipe=recipe)
+    seeds = None if args.seeds is None else read_map(args, args.seeds, like=scan)[0]
+    outputs.planned_beside(scan, args.output, seeds=seeds is not None, start=True, overwrite=args.overwrite)
+    result, start = learn.segment(model, scan, seeds=seeds, recipe=recipe)
     for note in result.notes:
         say(f"warning: {note}" if "unlike" in note else f"note: {note}")
     table = renamed(model.table, args.names) if args.names else model.table

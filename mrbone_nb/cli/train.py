@@ -25,6 +25,7 @@ def add_verbs(add: Callable[..., Parser]) -> None:
         "--names", action="append", default=[], metavar="1=femur,…", help="names of labels; 'right femur' has a side"
     )
     verb.add_argument("--no-score", action="store_true", help="leave out how scans do by trees that have not seen them")
+    verb.add_argument("--no-strokes", action="store_true", help="do not learn how to go together with strokes")
     verb.add_argument("--effort", type=float, default=1.0, metavar="0.1…2", help="less is quicker, finds less (1)")
     verb.add_argument("--seed", type=int, default=0, metavar="N", help="of the random choice of voxels (0)")
     verb.add_argument("--overwrite", action="store_true", help="replace a file that is there already")
@@ -42,7 +43,8 @@ def train(args: argparse.Namespace) -> Answer:
     check_writable(path.parent, [path.name], args.overwrite)
     cases, table = learn.read_cases(args.cases, accept=tuple(args.accept))
     table = renamed(table, args.names) if args.names else table
-    done = learn.train(cases, table, score=not args.no_score, effort=args.effort, seed=args.seed, say=say)
+    words = dict(score=not args.no_score, strokes=not args.no_strokes, effort=args.effort, seed=args.seed)
+    done = learn.train(cases, table, **words, say=say)
     model = done.model
     files = {"model": model.save(path, overwrite=args.overwrite)}
     titles = {number: label.title for number, label in model.table.items()}

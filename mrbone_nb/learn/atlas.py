@@ -154,7 +154,8 @@ def _demons(fixed: sitk.Image, moving: sitk.Image) -> sitk.Image:
 
     field = None
     for width, rounds in LEVELS:
-        factors = [max(1, min(round(width / s), n // 4)) for n, s in zip(fixed.GetSize(), fixed.GetSpacing(), strict=True)]
+        sizes = zip(fixed.GetSize(), fixed.GetSpacing(), strict=True)
+        factors = [max(1, min(round(width / s), n // 4)) for n, s in sizes]
         blur = [(0.5 * f * s) ** 2 if f > 1 else 0.0 for f, s in zip(factors, fixed.GetSpacing(), strict=True)]
         coarse, other = (sitk.Shrink(sitk.DiscreteGaussian(image, blur), factors) for image in (fixed, moving))
         demons = sitk.FastSymmetricForcesDemonsRegistrationFilter()

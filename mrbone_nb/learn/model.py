@@ -45,6 +45,10 @@ class Model:
         Its trees.
     atlases
         The scans themselves, small, with their bones; none where it learned from a single scan.
+    together
+        The trees that hear strokes and model; None where it learned without.
+    strokes
+        The recipe from strokes to labels that goes with them.
     likeness
         What the scans were like.
     facts
@@ -56,6 +60,8 @@ class Model:
     steps: tuple[Pass, ...]
     passes: tuple[Trees, ...]
     atlases: tuple[Atlas, ...]
+    together: Trees | None
+    strokes: Recipe | None
     likeness: Likeness
     facts: Mapping[str, Any]
 
@@ -63,6 +69,11 @@ class Model:
     def numbers(self) -> tuple[int, ...]:
         """The labels, ascending: the layers of a probability after the background."""
         return tuple(self.table)
+
+    @property
+    def _trees(self) -> tuple[Trees, ...]:
+        """The trees of all passes, those that hear strokes at the end."""
+        return self.passes if self.together is None else (*self.passes, self.together)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Give everything as arrays; the words stand as JSON in ``about``."""
@@ -72,13 +83,14 @@ class Model:
             "labels": json.loads(self.table.to_json()),
             "recipe": self.recipe.to_dict(),
             "passes": [asdict(this) for this in self.steps],
-            "columns": [trees.columns for trees in self.passes],
+            "columns": [trees.columns for trees in self._trees],
+            "strokes": None if self.strokes is None else self.strokes.to_dict(),
             "atlases": [list(atlas.spacing) for atlas in self.atlases],
             "likeness": self.likeness.facts(),
             "facts": dict(self.facts),
         }
         found = {"about": np.frombuffer(json.dumps(about, sort_keys=True).encode(), np.uint8)}
-        for number, trees in enumerate(self.passes):
+        for number, trees in enumerate(self._trees):
             found |= {f"{name}_{number}": np.asarray(getattr(trees, name), kind) for name, kind in DTYPES.items()}
         for number, atlas in enumerate(self.atlases):
             found |= {f"atlas_{number}": atlas.image, f"atlas_labels_{number}": atlas.labels}
@@ -159,7 +171,8 @@ def _model_of(arrays: Mapping[str, np.ndarray], name: str) -> Model:
         raise InputError(f"{name}: a model of schema {about.get('schema')!r}; this version reads schema {SCHEMA}")
     table = LabelTable.from_json(json.dumps(about["labels"]), name)
     steps, passes = tuple(pass_of(entry) for entry in about["passes"]), []
-    for number, columns in zip(range(len(steps)), about["columns"], strict=True):
+    strokes = None if about["strokes"] is None else Recipe.from_dict(about["strokes"], name)
+    for number, columns in zip(range(len(steps) + (strokes is not None)), about["columns"], strict=True):
         parts = {key: arrays[f"{key}_{number}"].astype(kind) for key, kind in DTYPES.items()}
         trees = Trees(**parts, columns=int(columns))
         if trees.classes != len(table) + 1:
@@ -171,4 +184,5 @@ def _model_of(arrays: Mapping[str, np.ndarray], name: str) -> Model:
     )
     likeness = Likeness.of_facts(about["likeness"], arrays["gray"], arrays["seen"])
     recipe = Recipe.from_dict(about["recipe"], name)
-    return Model(table, recipe, steps, tuple(passes), atlases, likeness, dict(about["facts"]))
+    together = passes.pop() if strokes is not None else None
+    return Model(table, recipe, steps, tuple(passes), atlases, together, strokes, likeness, dict(about["facts"]))

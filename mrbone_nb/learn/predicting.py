@@ -6,15 +6,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..errors import InputError
 from ..recipe import Recipe, Result
-from ..step import Call
+from ..step import EVERYTHING_ELSE, Call
 from ..volume import Volume
 from .atlas import RESOLUTION, votes
 from .frame import Frame
 from .model import Model
 from .passes import Pass, asked, rows_of
-from .ready import ready
+from .ready import labels_of, ready
 from .settle import settled
+from .together import check_seeds, together, voices
 
 CLEAN = Recipe((Call("islands"), Call("fill_holes")), name="clean-up")
 LOOKED_AT = 20_000  # voxels that tell whether a scan is like those of training
@@ -36,7 +38,7 @@ class Prediction:
     warnings: tuple[str, ...]
 
 
-def predict(model: Model, scan: Volume) -> Prediction:
+def predict(model: Model, scan: Volume, *, seeds: Volume | None = None) -> Prediction:
     """Find the bones of a scan by a model.
 
     The atlases, pulled into the scan's shape, say about where the bones lie, and each pass of the trees how likely
@@ -49,6 +51,9 @@ def predict(model: Model, scan: Volume) -> Prediction:
         Made by `train`.
     scan
         A scan like those of training.
+    seeds
+        Strokes on the scan's grid, of all bones of the model or some, and 255: with them a last pass of trees hears
+        strokes and model together.
 
     Returns
     -------
@@ -63,6 +68,10 @@ def predict(model: Model, scan: Volume) -> Prediction:
     ----------
     Grady (2005), doi:10.1109/CVPR.2005.239 (walks with a prior)
     """
+    if seeds is not None:
+        check_seeds(seeds, scan, model.numbers)
+        if model.together is None:
+            raise InputError("the model learned without strokes; leave the seeds out, or train it anew on two scans")
     turned = ready(scan, model.recipe)
     layers = votes(Frame.of(turned, RESOLUTION), model.atlases, len(model.numbers) + 1) if model.atlases else None
     warnings: tuple[str, ...] = ()
@@ -71,16 +80,29 @@ def predict(model: Model, scan: Volume) -> Prediction:
         if place == 0:
             warnings = model.likeness.warnings(scan, turned.array, seen_in(this, frame))
         layers = asked(this, trees, frame, layers)
-    return Prediction(settled(layers, turned, scan, model.numbers), warnings)
+    alone = settled(layers, turned, scan, model.numbers)
+    if seeds is None:
+        return Prediction(alone, warnings)
+    heard = voices(scan, turned, seeds, model.strokes, layers, model.numbers)
+    labels = labels_of(together(heard, model.together), turned, scan, model.numbers)
+    unmarked = sorted(set(model.numbers) - set(np.unique(seeds.array).tolist()))  # of these the model alone can tell
+    labels = np.where(np.isin(labels, unmarked), 0, labels)
+    labels = np.where(np.isin(alone.array, unmarked), alone.array, labels)
+    labels = np.where(seeds.array > 0, np.where(seeds.array == EVERYTHING_ELSE, 0, seeds.array), labels)
+    return Prediction(scan.with_array(labels.astype(np.uint8), name="model", meta={}), warnings)
 
 
-def segment(model: Model, scan: Volume, *, recipe: Recipe = CLEAN) -> tuple[Result, Volume]:
+def segment(
+    model: Model, scan: Volume, *, seeds: Volume | None = None, recipe: Recipe = CLEAN
+) -> tuple[Result, Volume]:
     """Find bones by a model and clean them up by a recipe.
 
     Parameters
     ----------
     model, scan
         As of `predict`.
+    seeds
+        Strokes, as of `predict`.
     recipe
         Steps that begin with labels.
 
@@ -90,8 +112,8 @@ def segment(model: Model, scan: Volume, *, recipe: Recipe = CLEAN) -> tuple[Resu
         The result, with the model's hash and its warnings among its notes, and the labels before the clean-up, from
         which the recipe can be replayed: give both to `save`.
     """
-    said = predict(model, scan)
-    result = recipe.run(scan, labels=said.labels)
+    said = predict(model, scan, seeds=seeds)
+    result = recipe.run(scan, seeds=seeds, labels=said.labels)
     return replace(result, notes=(*result.notes, about(model), *said.warnings)), said.labels
 
 

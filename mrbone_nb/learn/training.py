@@ -10,6 +10,8 @@ import numpy as np
 from ..bones import LabelTable
 from ..errors import InputError
 from ..measure import dice
+from ..phantom import simulated_strokes
+from ..recipe import Recipe
 from ..volume import Volume
 from .atlas import RESOLUTION, Atlas, votes
 from .frame import Frame, pooled_labels
@@ -18,6 +20,7 @@ from .passes import PASSES, Pass, asked, places_of, rows_of, samples_of
 from .predicting import CLEAN, seen_in
 from .ready import READY, ready
 from .settle import settled
+from .together import EVERY_MM, TOGETHER, recipe_of, voices
 from .trees import Trees, grow
 from .unlike import Likeness
 
@@ -57,11 +60,14 @@ class Trained:
         Dice by case and label, each by trees that have not seen it; empty where not asked for.
     unseen
         The probabilities behind the scores, (L, p, m, n) in the body's axes.
+    parts
+        Which of the model's trees have not seen a case.
     """
 
     model: Model
     scores: dict[str, dict[int, float]]
     unseen: dict[str, np.ndarray]
+    parts: dict[str, int]
 
 
 def train(
@@ -69,6 +75,7 @@ def train(
     table: LabelTable | None = None,
     *,
     score: bool = True,
+    strokes: bool = True,
     effort: float = 1.0,
     seed: int = 0,
     say: Callable[[str], object] = lambda text: None,
@@ -86,6 +93,8 @@ def train(
         Names of the labels.
     score
         Whether to tell how well each scan does by those trees that have not seen it.
+    strokes
+        Whether to learn how to go together with strokes too, from those of a simulated user; takes two scans or more.
     effort
         0.1 to 2: less is quicker, by fewer trees and fewer voxels to learn from.
     seed
@@ -127,15 +136,16 @@ def train(
         passes.append(grow(rows, answers, part, len(numbers) + 1, rounds=this.rounds, balance=this.balance, seed=seed))
         if place == 1:
             seen = [seen_in(this, Frame.of(student.turned, this.resolution)) for student in students]
-        for student in students if place < len(steps) or score else ():
+        for student in students if place < len(steps) or score or strokes else ():
             student.listen(this, passes[-1])
+    pair = _together(cases, students, effort, seed, say) if strokes and len(cases) > 1 else (None, None)
     unseen = {case.name: student.before for case, student in zip(cases, students, strict=True)} if score else {}
     scores = {case.name: _score(case, unseen[case.name], table) for case in cases if score}
     volumes, images = [case.scan for case in cases], [student.turned.array for student in students]
     without_names = [{str(n): round(value, 4) for n, value in row.items()} for row in scores.values()]
     facts = {"scans": len(cases), "seed": seed, "effort": effort, "scores": without_names}
-    model = Model(table, READY, steps, tuple(passes), atlases, Likeness.of(volumes, images, seen), facts)
-    return Trained(model, scores, unseen)
+    model = Model(table, READY, steps, tuple(passes), atlases, *pair, Likeness.of(volumes, images, seen), facts)
+    return Trained(model, scores, unseen, {case.name: place % parts for place, case in enumerate(cases)})
 
 
 def _atlases(students: Sequence[_Student], numbers: tuple[int, ...], say: Callable[[str], object]) -> tuple[Atlas, ...]:
@@ -148,13 +158,39 @@ def _atlases(students: Sequence[_Student], numbers: tuple[int, ...], say: Callab
     return atlases
 
 
+def _together(
+    cases: Sequence[Case], students: Sequence[_Student], effort: float, seed: int, say: Callable[[str], object]
+) -> tuple[Trees, Recipe]:
+    """Learn how strokes and model go together, from a simulated user's strokes and what the model says unseen."""
+    recipe = recipe_of([case.scan for case in cases], [case.truth for case in cases])
+    this = _scaled(TOGETHER, effort)
+    rows, answers, parts = [], [], []
+    for place, (case, student) in enumerate(zip(cases, students, strict=True)):
+        say(f"strokes: drawing on scan {place + 1} of {len(cases)}, and looking")
+        truth = case.truth.with_array(np.where(np.isin(case.truth.array, student.numbers), case.truth.array, 0))
+        seeds = simulated_strokes(truth, EVERY_MM, seed=seed + place)
+        heard = voices(case.scan, student.turned, seeds, recipe, student.before, student.numbers)
+        right = pooled_labels(student.labels, student.numbers, heard.frame.image.shape)
+        chosen = samples_of(this, heard.frame, right, heard.asked_at(), seed + place)
+        rows.append(heard.rows(this, chosen))
+        answers.append(right.ravel()[chosen])
+        parts.append(np.full(len(chosen), student.part))
+    say("strokes: learning")
+    known = (np.concatenate(part) for part in (rows, answers, parts))
+    return grow(*known, len(students[0].numbers) + 1, rounds=this.rounds, balance=this.balance, seed=seed), recipe
+
+
+def _scaled(this: Pass, effort: float) -> Pass:
+    """A pass with fewer or more trees and samples."""
+    return replace(this, rounds=max(1, round(this.rounds * effort)), samples=max(1, round(this.samples * effort)))
+
+
 def _steps(effort: float, cases: int) -> tuple[Pass, ...]:
     """The passes with fewer or more trees and samples; half of the effort takes a quarter of the time."""
     if not 0.1 <= effort <= 2:
         raise InputError(f"effort={effort}: expected 0.1 to 2; 1 is the usual")
     passes = PASSES if cases == 1 else PASSES[1:]
-    scaled = ({"rounds": round(this.rounds * effort), "samples": round(this.samples * effort)} for this in passes)
-    return tuple(replace(this, **change) for this, change in zip(passes, scaled, strict=True))
+    return tuple(_scaled(this, effort) for this in passes)
 
 
 def _score(case: Case, unseen: np.ndarray, table: LabelTable) -> dict[int, float]:

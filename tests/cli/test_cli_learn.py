@@ -3,6 +3,9 @@
 import numpy as np
 from learn_scene import blocks, written
 
+from mrbone_nb.outputs import save_image
+from mrbone_nb.phantom import simulated_strokes
+
 
 def test_a_model_is_trained_and_finds_bones_that_can_be_replayed(ok, tmp_path):
     folders = [written(tmp_path / f"case{n}", blocks(n)) for n in (1, 2)]
@@ -24,9 +27,21 @@ def test_what_cannot_be_learned_from_is_refused(bad, tmp_path):
     assert "no such file or folder" in bad("train", "nowhere", "-o", "model.npz")
 
 
-def test_strokes_do_not_go_with_a_model(bad, tmp_path):
+def test_a_model_hears_strokes_too(ok, bad, tmp_path):
+    cases = [blocks(n) for n in (1, 2)]
+    folders = [written(tmp_path / f"case{n}", case) for n, case in enumerate(cases, 1)]
+    ok("train", *folders, "-o", "model.npz", "--effort", 0.2, "--no-score")
+    save_image(simulated_strokes(cases[0].truth, 12.0), tmp_path / "seeds.nii.gz")
+    words = ("segment", folders[0] / "image.nii.gz", "--model", "model.npz")
+    answer, _ = ok(*words, "--seeds", "seeds.nii.gz", "-o", "found.nii.gz")
+    assert len(answer["labels"]) == 2 and (tmp_path / "found_seeds.nii.gz").exists()
+    assert ok("replay", "found_record.json", "case1/image.nii.gz")[0]["same"] is True
+    ok("train", *folders, "-o", "deaf.npz", "--effort", 0.2, "--no-score", "--no-strokes")
+    line = bad(*words[:-1], "deaf.npz", "--seeds", "seeds.nii.gz", "-o", "other.nii.gz")
+    assert "without strokes" in line and not (tmp_path / "other.nii.gz").exists()
+
+
+def test_what_is_no_model_is_refused(bad, tmp_path):
     folder = written(tmp_path / "case", blocks(1))
-    line = bad("segment", folder / "image.nii.gz", "--model", "m.npz", "--seeds", "s.nii.gz", "-o", "out.nii.gz")
-    assert "--seeds" in line
     np.savez(tmp_path / "m.npz", about=np.zeros(3, np.uint8))
     assert "model" in bad("segment", folder / "image.nii.gz", "--model", "m.npz", "-o", "out.nii.gz")

@@ -16,7 +16,11 @@ from mrbone_nb.learn import training as module
 from mrbone_nb.learn.frame import Frame, pooled_labels
 from mrbone_nb.learn.ready import as_scanned
 from mrbone_nb.learn.trees import grow
+from mrbone_nb.learn import together
+from mrbone_nb.learn.atlas import RESOLUTION, Atlas, votes
 from mrbone_nb.measure import dice
+from mrbone_nb.phantom import knee, simulated_strokes
+
 
 @pytest.fixture(scope="module")
 def small():
@@ -25,6 +29,7 @@ def small():
     quick = tuple(dataclasses.replace(this, around=min(this.around, 2), **words) for this in module.PASSES)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "PASSES", quick)
+        patch.setattr(module, "TOGETHER", dataclasses.replace(module.TOGETHER, rounds=8, samples=3000))
         yield
 
 
@@ -186,3 +191,67 @@ def test_cases_are_read_from_folders_and_tables(tmp_path):
     table.write_text("id,scan\n")
     with pytest.raises(InputError, match="no column truth"):
         read_cases([table])
+
+
+# --- atlases --------------------------------------------------------------------------------------------
+
+
+def test_an_atlas_is_pulled_over_a_scan_with_another_field_of_view():
+    first, second = (knee("t1", size=64, spacing=(4.0, 2.0, 2.0), seed=seed) for seed in (1, 2))
+    size = second[0].shape
+    scan, truth = (second[place].crop((slice(3, size[0]), slice(8, size[1]), slice(0, size[2] - 6))) for place in (0, 1))
+    frames = [Frame.of(volume.reorient("LPS"), RESOLUTION) for volume in (first[0], scan)]
+    atlas = Atlas.of(dataclasses.replace(frames[0], image=frames[0].image / 1000), first[1].reorient("LPS").array, (1, 2))
+    layers = votes(dataclasses.replace(frames[1], image=frames[1].image / 1000), [atlas], 3)
+    right = pooled_labels(truth.reorient("LPS").array, (1, 2), layers.shape[1:])
+    assert layers.sum(axis=0) == pytest.approx(np.ones(layers.shape[1:]), abs=1e-4)
+    for place in (1, 2):
+        assert dice(layers.argmax(axis=0) == place, right == place) > 0.85
+
+
+def test_an_atlas_from_a_file_is_checked():
+    image = np.zeros((2, 3, 4), np.uint8)
+    assert Atlas.checked(image, image, [1, 2, 3], 2).spacing == (1.0, 2.0, 3.0)
+    for bad in ((image, image[:1], [1, 2, 3]), (image, image + 9, [1, 2, 3]), (image, image, [1, 0, 3])):
+        with pytest.raises(ValueError, match="atlas|spacing"):
+            Atlas.checked(*bad, 2)
+
+
+# --- strokes and model together -------------------------------------------------------------------------
+
+
+def test_strokes_and_model_together_beat_the_model(trained):
+    case = blocks(9)
+    seeds = simulated_strokes(case.truth, 12.0)
+    alone, both = (predict(trained.model, case.scan, seeds=s).labels.array for s in (None, seeds))
+    mean = [np.mean([dice(found == n, case.truth.array == n) for n in (1, 2)]) for found in (alone, both)]
+    assert mean[1] > max(mean[0], 0.9)
+    marked = seeds.array > 0
+    assert np.array_equal(both[marked], np.where(seeds.array == 255, 0, seeds.array)[marked])
+
+
+def test_a_bone_without_strokes_is_the_models(trained):
+    case = blocks(9)
+    seeds = simulated_strokes(case.truth, 12.0)
+    some = seeds.with_array(np.where(seeds.array == 2, 0, seeds.array))
+    alone, both = (predict(trained.model, case.scan, seeds=s).labels.array for s in (None, some))
+    assert dice(both == 2, alone == 2) > 0.99 and dice(both == 1, case.truth.array == 1) > 0.9
+
+
+def test_strokes_that_the_model_cannot_hear_are_refused(trained):
+    case = blocks(9)
+    seeds = simulated_strokes(case.truth, 12.0)
+    with pytest.raises(InputError, match=r"labels \[7\]"):
+        predict(trained.model, case.scan, seeds=seeds.with_array(np.where(seeds.array == 2, 7, seeds.array)))
+    with pytest.raises(InputError, match="255"):
+        predict(trained.model, case.scan, seeds=seeds.with_array(np.where(seeds.array == 255, 0, seeds.array)))
+    deaf = dataclasses.replace(trained.model, together=None, strokes=None)
+    with pytest.raises(InputError, match="learned without strokes"):
+        predict(deaf, case.scan, seeds=seeds)
+
+
+def test_polarity_is_seen_in_the_masks():
+    case = blocks(1)
+    assert together.recipe_of([case.scan], [case.truth]).name == "bright-marrow"
+    dark = case.scan.with_array(1.2 - case.scan.array)
+    assert together.recipe_of([dark], [case.truth]).name == "dark-marrow"
