@@ -162,6 +162,7 @@ def test_the_knee_from_start_to_end(ran, tmp_path):  # one test, since each work
     check_replay(tmp_path)
     check_run(tmp_path)
 
+
 def test_bone_from_mr_is_compared_with_ct(ran, tmp_path):
     notebook = ran(ROOT / "notebooks" / "13_compare_with_ct.ipynb", size=96)
     figures = dict(re.findall(r"(\w+): (-?[\d.]+)", said(notebook, "distance")))
@@ -177,6 +178,15 @@ def test_a_shape_model_is_made_and_used(ran, tmp_path):
     (off,) = re.findall(r"; ([\d.]+) mm", said(notebook, "points"))
     assert float(off) < 1.5
 
+
+def test_a_model_learns_from_masks_and_hears_strokes(ran, tmp_path):
+    notebook = ran(ROOT / "notebooks" / "14_learn_from_my_masks.ipynb")
+    alone, both = (
+        [float(value) for value in re.findall(r"[01]\.\d+", re.findall(r"^\[.*\]$", said(notebook, name), re.M)[0])]
+        for name in ("segment", "strokes-code")
+    )
+    assert len(alone) == len(both) == 4 and sum(both) > sum(alone)
+    assert (tmp_path / "out" / "learned" / "knee.npz").is_file()
 
 
 def test_the_forearm_from_start_to_end(ran, tmp_path):
