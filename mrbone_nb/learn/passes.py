@@ -42,6 +42,9 @@ class Pass:
         Voxels to learn from, of each scan.
     seed
         Of the random ways.
+    band
+        Distance in mm from the borders that the pass before has found, within which it works; 0 for all that may be
+        bone.
     """
 
     resolution: float
@@ -54,12 +57,15 @@ class Pass:
     balance: float
     samples: int
     seed: int
+    band: float = 0.0
 
 
 PASSES = (  # of a single scan; where there are several, atlases take the place of the first
     Pass(3.6, (3.0, 6.0, 12.0, 24.0), 48, 10.0, 120.0, 0, 40, 0.3, 25_000, 0),
     Pass(1.8, (1.5, 3.0, 6.0, 12.0), 32, 4.0, 60.0, 8, 60, 0.2, 20_000, 10),
+    Pass(0.9, (1.0, 2.0, 4.0, 8.0), 16, 3.0, 40.0, 6, 50, 0.2, 15_000, 30, 3.0),  # the border
 )
+CHUNK = 200_000  # voxels whose rows are made together, to save memory
 
 
 def pass_of(facts: Mapping[str, Any]) -> Pass:
@@ -68,6 +74,8 @@ def pass_of(facts: Mapping[str, Any]) -> Pass:
     lengths = (this.resolution, this.nearest, this.farthest, *this.widths)
     if not (all(0 < length < 500 for length in lengths) and len(this.widths) == 4 and this.nearest <= this.farthest):
         raise ValueError("lengths")
+    if not 0 <= this.band < 500:
+        raise ValueError("band")
     if not all(type(n) is int and 0 <= n <= 1000 for n in (this.ways, this.around, this.seed)):
         raise ValueError("numbers")
     return this
@@ -77,6 +85,9 @@ def places_of(this: Pass, frame: Frame, before: np.ndarray | None) -> tuple[np.n
     """Where a pass works, as flat indices, and the probabilities of the pass before on its grid."""
     if before is None:
         return np.flatnonzero(frame.depth > 0), None
+    if this.band:
+        layers = on_grid_of(frame, before)
+        return np.flatnonzero(_from_borders(layers.argmax(axis=0), frame) <= this.band), layers
     from scipy.ndimage import maximum_filter
 
     factors = [-(-n // m) for n, m in zip(frame.image.shape, before.shape[1:], strict=True)]
@@ -97,16 +108,23 @@ def rows_of(this: Pass, frame: Frame, layers: np.ndarray | None, places: np.ndar
     return np.stack([np.asarray(c, np.float32) for c in columns], axis=1)
 
 
-def samples_of(this: Pass, frame: Frame, truth: np.ndarray, places: np.ndarray, seed: int) -> np.ndarray:
-    """Voxels to learn from: most of them in bone or near a border, some from all over."""
+def _from_borders(labels: np.ndarray, frame: Frame) -> np.ndarray:
+    """Distance in mm of every voxel from the nearest that has a neighbor of another label."""
     import edt
 
-    border = np.zeros(truth.shape, bool)
+    border = np.zeros(labels.shape, bool)
     for axis in range(3):
-        change = np.diff(truth.astype(np.int16), axis=axis) != 0
+        change = np.diff(labels.astype(np.int16), axis=axis) != 0
         for part in (slice(0, -1), slice(1, None)):
             border[(slice(None),) * axis + (part,)] |= change
-    away = edt.edt(np.ascontiguousarray(~border), anisotropy=frame.spacing, black_border=False).ravel()[places]
+    if not border.any():
+        return np.full(labels.shape, np.inf, np.float32)
+    return edt.edt(np.ascontiguousarray(~border), anisotropy=frame.spacing, black_border=False)
+
+
+def samples_of(this: Pass, frame: Frame, truth: np.ndarray, places: np.ndarray, seed: int) -> np.ndarray:
+    """Voxels to learn from: most of them in bone or near a border, some from all over."""
+    away = _from_borders(truth, frame).ravel()[places]
     later = int(this.around > 0)
     weight = np.where(away < NEAR_BORDER[later], 1.0, ELSEWHERE[later])
     weight = np.where(truth.ravel()[places] > 0, np.maximum(weight, INSIDE), weight)
@@ -115,14 +133,17 @@ def samples_of(this: Pass, frame: Frame, truth: np.ndarray, places: np.ndarray, 
 
 
 def asked(this: Pass, trees: Trees, frame: Frame, before: np.ndarray | None, part: int | None = None) -> np.ndarray:
-    """Probabilities of a pass on its grid, (L, p, m, n), background where it does not work.
+    """Probabilities of a pass on its grid, (L, p, m, n); where it does not work, background, or those before a band.
 
     With ``part``, only those trees speak that have not seen that part.
     """
     places, layers = places_of(this, frame, before)
-    found = np.zeros((trees.classes, *frame.image.shape), np.float32)
-    found[0] = 1
-    if len(places):
-        rows = rows_of(this, frame, layers, places)
-        found.reshape(len(found), -1)[:, places] = trees.probability(rows, part).T
+    if this.band:
+        found = layers.copy()
+    else:
+        found = np.zeros((trees.classes, *frame.image.shape), np.float32)
+        found[0] = 1
+    for start in range(0, len(places), CHUNK):
+        chosen = places[start : start + CHUNK]
+        found.reshape(len(found), -1)[:, chosen] = trees.probability(rows_of(this, frame, layers, chosen), part).T
     return found

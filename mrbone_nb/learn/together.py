@@ -17,7 +17,7 @@ from ..volume import Volume
 from .context import context
 from .frame import Frame, on_grid_of
 from .look import look, offsets
-from .passes import Pass
+from .passes import CHUNK, Pass
 from .trees import Trees
 
 TOGETHER = Pass(0.9, (1.0, 2.0, 4.0, 8.0), 16, 3.0, 40.0, 6, 50, 0.2, 20_000, 20)
@@ -25,7 +25,6 @@ EVERY_MM = 15.0  # between the slices with strokes of the simulated user from wh
 SURE = 0.97  # probability above which there is nothing to ask where all say the same
 RING = (3.0, 8.0)  # mm outside a bone, whose gray is compared with the marrow's
 DEEP = 2.0  # mm inside it
-ASKED = 200_000  # voxels whose rows are made together, to save memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +71,7 @@ class Voices:
 
 
 def recipe_of(scans: Sequence[Volume], truths: Sequence[Volume]) -> Recipe:
-    """Choose the preset for strokes: is marrow brighter in these scans than what lies round the bones, or darker?"""
+    """Choose the preset for strokes: whether marrow is brighter in these scans than what lies round the bones."""
     brighter = []
     for scan, truth in zip(scans, truths, strict=True):
         bone = truth.array > 0
@@ -129,8 +128,8 @@ def together(heard: Voices, trees: Trees, part: int | None = None) -> np.ndarray
     found = heard.drawn.copy()
     flat = found.reshape(len(found), -1)
     places = heard.asked_at()
-    for start in range(0, len(places), ASKED):
-        chosen = places[start : start + ASKED]
+    for start in range(0, len(places), CHUNK):
+        chosen = places[start : start + CHUNK]
         flat[:, chosen] = trees.probability(heard.rows(TOGETHER, chosen), part).T
     return found
 
