@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -47,10 +48,15 @@ def moved_scan(body: Body, sequence: str, plane: str, seed: int, shift: float | 
     return Phantom(replace(made.volume, name=plane, **place), replace(made.truth, **place))
 
 
-def segmented(volume: mb.Volume, truth: mb.Volume) -> mb.Volume:
-    """Labels by the preset for the scan's polarity, from strokes every 10 mm."""
+def strokes(truth: mb.Volume) -> mb.Volume:
+    """Strokes in slices 10 mm apart."""
+    return simulated_strokes(truth, every_mm=10)
+
+
+def segmented(volume: mb.Volume, seeds: mb.Volume) -> mb.Volume:
+    """Labels by the preset for the scan's polarity."""
     name, _ = mb.choose_preset(volume)
-    return mb.preset(name).run(volume, seeds=simulated_strokes(truth, every_mm=10)).labels
+    return mb.preset(name).run(volume, seeds=seeds).labels
 
 
 def on_surface(labels: mb.Volume, grid: mb.Volume) -> mb.Volume:
@@ -73,11 +79,13 @@ def rows(data: Path | None = None) -> Iterator[Row]:
         fused = mb.fuse_stacks([one.volume for one in made], SPACING)
         joined = time.perf_counter() - started
         truth = fused.with_array(average_labels(body.bones, fused))
-        maps = [segmented(*one) for one in made]
+        drawn = [strokes(one.truth) for one in made]
+        maps = [segmented(one.volume, seeds) for one, seeds in zip(made, drawn, strict=True)]
         alone = distances(on_surface(maps[0], truth), truth)
         ways = {
-            "joined volume": lambda fused=fused, truth=truth: segmented(fused, truth),
-            "joined masks": lambda fused=fused, maps=maps: mb.fuse_masks(maps, fused),
+            "joined volume": partial(segmented, fused, strokes(truth)),
+            "strokes of all stacks": partial(segmented, fused, mb.fuse_seeds(drawn, fused)),
+            "joined masks": partial(mb.fuse_masks, maps, fused),
         }
         for bone, value in alone.items():
             yield "join stacks", case, f"ASSD {bone}, one stack (mm)", value, None, None, 0.0

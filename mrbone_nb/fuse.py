@@ -24,15 +24,15 @@ PARTS_MM = 1.5  # of the grid's spacing: into parts of about this size a slice i
 REACH_MM = 8.0  # farther from a mask its distances are cut off
 BLUR_MM = 1.5  # over which the direction of a surface is measured
 SPACINGS_MM = (0.2, 5.0)
-BYTES_PER_VOXEL = 40
+BYTES_PER_VOXEL = 60  # at the peak, measured with slices of 3 × 0.5 × 0.5 mm
 
 
 def fuse_stacks(volumes: Sequence[Volume], spacing: float = 0.7, register: bool = True) -> Volume:
     """Join thick stacks of one joint into one volume of equal voxels, by iterative back-projection.
 
     The others are moved rigidly onto the first; then a volume is sought that, averaged over the slices of each
-    stack, gives that stack again. Segment it with strokes drawn on it, or on a stack (`fuse_seeds`); this needs
-    one set of strokes and, on simulated knees, lay nearer to the bone than `fuse_masks` or the mean of the stacks.
+    stack, gives that stack again. Segment it with strokes drawn on it or on the stacks (`fuse_seeds`); it fails
+    where a joint bends between the stacks, which no rigid motion undoes.
 
     Parameters
     ----------
@@ -58,7 +58,11 @@ def fuse_stacks(volumes: Sequence[Volume], spacing: float = 0.7, register: bool 
     Notes
     -----
     A slice is taken to be as thick as the distance to the next. Chemical shift moves fat along the readout of
-    each stack: registration brings the fat of all together, as it lies in the first.
+    each stack: registration brings the fat of all together, as it lies in the first. On simulated knees with
+    slices of 3 mm the bones lay 1.8 (T1 without chemical shift), 1.5 (T1 at 3 T) and 1.7 times (PD-FS) nearer to
+    the truth than by one stack, about as near as by a scan with voxels of 0.7 mm; by `fuse_masks` 1.5, 1.3 and 2.0
+    times. So take the joined volume for bright marrow, and where there is time for strokes on every stack of a
+    scan with dark marrow, `fuse_masks`.
 
     References
     ----------
@@ -131,8 +135,8 @@ def fuse_masks(masks: Sequence[Volume], fused: Volume) -> Volume:
     """Join label maps of the stacks, segmented one by one, by their signed distances.
 
     Each distance counts by how finely its stack samples along the direction of the surface; a stack whose map lacks
-    a label has no say in it. The other way,
-    `fuse_stacks` and one segmentation, asks for fewer strokes; take this one where label maps are there already.
+    a label has no say in it. Better than segmenting the joined volume where marrow is dark, worse where it is
+    bright (see the notes of `fuse_stacks`), and it asks for strokes on every stack.
 
     Parameters
     ----------
@@ -176,7 +180,7 @@ def fuse_masks(masks: Sequence[Volume], fused: Volume) -> Volume:
 def _checked(volumes: Sequence[Volume], spacing: float, register: bool) -> list[Volume]:
     volumes = list(volumes)
     if len(volumes) < 2:
-        raise InputError(f"fuse_stacks: {len(volumes)} stacks given; expected two or more, sliced in different directions")
+        raise InputError(f"fuse_stacks: {len(volumes)} stacks given; expected two or more, in different directions")
     if not SPACINGS_MM[0] <= spacing <= SPACINGS_MM[1]:
         raise InputError(f"spacing={spacing} mm: expected {SPACINGS_MM[0]:g} to {SPACINGS_MM[1]:g} mm")
     for volume in volumes:
@@ -201,7 +205,8 @@ def _placed(maps: Sequence[Volume | None], fused: Volume, what: str) -> list[Vol
     facts, maps = fused.meta.get("stacks", ()), list(maps)
     if len(maps) != len(facts):
         raise InputError(
-            f"{what}: {len(maps)} given and {fused.name} was joined from {len(facts)} stacks; expected one for each, in order"
+            f"{what}: {len(maps)} given and {fused.name} was joined from {len(facts)} stacks; expected one for each, "
+            "in their order"
         )
     pairs = zip(maps, facts, strict=True)
     return [m if m is None else Motion(np.array(fact["matrix"])).apply(m) for m, fact in pairs]

@@ -84,6 +84,7 @@ def test_motion_is_found_and_undone(stacks, fused):
     wanted = [motion(o, shift, angles) for o, shift, angles in zip(others, MOVED, TURNED, strict=True)]
     moved = [replace(m, matrix=np.linalg.inv(m.matrix)).apply(o) for m, o in zip(wanted, others, strict=True)]
     again = fuse_stacks([still, *moved], 1.0)
+    assert np.array_equal(again.array, fuse_stacks([still, *moved], 1.0).array)
     for entry, right in zip(again.meta["stacks"][1:], wanted, strict=True):
         corners = np.c_[still.corners() / 2, np.ones(8)]
         apart = np.linalg.norm((corners @ (np.array(entry["matrix"]) - right.matrix).T)[:, :3], axis=1)

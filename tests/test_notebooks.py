@@ -180,10 +180,10 @@ def test_a_shape_model_is_made_and_used(ran, tmp_path):
 
 
 def test_three_stacks_are_joined(ran, tmp_path):
-    notebook = ran(ROOT / "notebooks" / "16_join_three_stacks.ipynb", **{"sequence, size, slices": '"t1", 96, (4.0, 1.0, 1.0)'})
-    joined, alone = (
-        [float(value) for value in re.findall(r"([\d.]+) mm", line)] for line in said(notebook, "truth").splitlines()[:2]
-    )
+    smaller = {"sequence, size, slices": '"t1", 96, (4.0, 1.0, 1.0)'}
+    notebook = ran(ROOT / "notebooks" / "16_join_three_stacks.ipynb", **smaller)
+    lines = said(notebook, "truth").splitlines()[:2]
+    joined, alone = ([float(value) for value in re.findall(r"([\d.]+) mm", line)] for line in lines)
     assert len(joined) == len(alone) == 4 and sum(joined) < 0.8 * sum(alone)
     assert voxels(tmp_path / "out" / "joined_stacks").array.max() == 4
     assert not [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs if o.get("name") == "stderr"]
