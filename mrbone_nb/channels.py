@@ -106,12 +106,12 @@ def as_channels(
     if not 0 <= least_overlap <= 1:
         raise InputError(f"least_overlap={least_overlap}: expected 0 to 1")
     for volume in volumes:
-        _check_image(volume)
+        check_image(volume, "as_channels")
     reference, layers, facts = volumes[0], [], []
     for volume in volumes:
         motion = Motion(np.eye(4))
         if volume is not reference:
-            _check_frame(reference, volume, register)
+            check_frame(reference, volume, register)
             _check_overlap(reference, volume, least_overlap)
             if register:
                 motion = find_motion(volume, reference)
@@ -228,14 +228,15 @@ def _middle(volume: Volume) -> np.ndarray:
     return volume.points([(np.array(volume.shape) - 1) / 2])[0]
 
 
-def _check_image(volume: Volume) -> None:
+def check_image(volume: Volume, caller: str) -> None:
+    """Refuse what is no scan of finite gray values."""
     if not isinstance(volume, Volume):
-        raise InputError(f"as_channels: {type(volume).__name__} given; expected Volumes, as mb.read gives them")
+        raise InputError(f"{caller}: {type(volume).__name__} given; expected Volumes, as mb.read gives them")
     if volume.array.dtype.kind not in "fiub" or not np.isfinite(volume.array).all():
         raise InputError(f"{volume.name}: has values that are NaN, infinite or no numbers; replace them first")
 
 
-def _check_frame(reference: Volume, volume: Volume, register: bool) -> None:
+def check_frame(reference: Volume, volume: Volume, register: bool) -> None:
     """Refuse scans whose headers say that their positions cannot be compared."""
     frames = [v.meta.get("frame_hash") for v in (reference, volume)]
     if all(frames) and frames[0] != frames[1] and not register:

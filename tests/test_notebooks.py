@@ -189,6 +189,16 @@ def test_a_model_learns_from_masks_and_hears_strokes(ran, tmp_path):
     assert (tmp_path / "out" / "learned" / "knee.npz").is_file()
 
 
+def test_three_stacks_are_joined(ran, tmp_path):
+    smaller = {"sequence, size, slices": '"t1", 96, (4.0, 1.0, 1.0)'}
+    notebook = ran(ROOT / "notebooks" / "16_join_three_stacks.ipynb", **smaller)
+    lines = said(notebook, "truth").splitlines()[:2]
+    joined, alone = ([float(value) for value in re.findall(r"([\d.]+) mm", line)] for line in lines)
+    assert len(joined) == len(alone) == 4 and sum(joined) < 0.8 * sum(alone)
+    assert voxels(tmp_path / "out" / "joined_stacks").array.max() == 4
+    assert not [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs if o.get("name") == "stderr"]
+
+
 def test_the_forearm_from_start_to_end(ran, tmp_path):
     notebook = ran(ROOT / "notebooks" / "10_find_extremal_regions.ipynb", slices="(6.0, 1.2, 1.2)")
     assert "the same bits" in said(notebook, "export") and "NOT" not in said(notebook, "export")
