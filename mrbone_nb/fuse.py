@@ -248,11 +248,21 @@ def _covered(grid: Volume, stack: Volume) -> np.ndarray:
 # --- back-projection -------------------------------------------------------------------------------------
 
 
+def _gain(first: np.ndarray, other: np.ndarray) -> float:
+    """By what to multiply a stack so that its mean gray is that of the first."""
+    mean = float(other.mean())
+    return float(first.mean()) / mean if mean > 0 and first.mean() > 0 else 1.0
+
+
 def _back_projected(stacks: list[Volume], grid: Volume) -> np.ndarray:
     """Begin with the mean of the stacks, then add what each misses in it, spread over its slices."""
     weights = [_covered(grid, stack).astype(np.float32) for stack in stacks]
     total = np.maximum(sum(weights), 1)
-    found = sum(w * _sampled(stack, grid, cubic=True) for w, stack in zip(weights, stacks, strict=True)) / total
+    first, *others = (_sampled(stack, grid, cubic=True) for stack in stacks)
+    common = np.logical_and.reduce([w > 0 for w in weights])
+    gains = [1.0, *(_gain(first[common], other[common]) for other in others)]  # MR gray has no unit
+    stacks = [s.with_array(s.array * np.float32(g)) for s, g in zip(stacks, gains, strict=True)]
+    found = sum(w * g * s for w, g, s in zip(weights, gains, (first, *others), strict=True)) / total
     for _ in range(ROUNDS):
         missed = np.zeros(grid.shape, np.float32)
         for weight, stack in zip(weights, stacks, strict=True):
@@ -300,9 +310,8 @@ def _box_of(masks: list[Volume], grid: Volume) -> tuple[slice, slice, slice]:
     corners = [grid.index(box.corners()) for box in boxes]
     low = np.floor(np.concatenate(corners).min(axis=0)).astype(int)
     high = np.ceil(np.concatenate(corners).max(axis=0)).astype(int) + 1
-    return tuple(
-        slice(int(np.clip(a, 0, n - 1)), int(np.clip(b, 1, n))) for a, b, n in zip(low, high, grid.shape, strict=True)
-    )
+    starts = [int(np.clip(a, 0, n - 2)) for a, n in zip(low, grid.shape, strict=True)]  # two voxels at least have a slope
+    return tuple(slice(a, int(np.clip(b, a + 2, n))) for a, b, n in zip(starts, high, grid.shape, strict=True))
 
 
 def _weighted(masks: list[Volume], grid: Volume) -> np.ndarray:

@@ -93,7 +93,14 @@ def segment_by_model(args: argparse.Namespace) -> Answer:
     model = learn.load_model(args.model)
     recipe = learn.CLEAN if args.recipe == "auto" else Recipe.load(args.recipe)
     scan = read_scan(args)
-    seeds = None if args.seeds is None else read_map(args, args.seeds, like=scan)[0]
+    seeds = None
+    if args.seeds is not None:
+        seeds, names = read_map(args, args.seeds, like=scan)
+        named = [n for n in names if n in model.table and names[n] != LabelTable().filled([n])[n]]
+        other = [n for n in named if names[n].title != model.table[n].title]
+        if other and not args.names:
+            theirs, ours = names[other[0]].title, model.table[other[0]].title
+            raise InputError(f"--seeds: label {other[0]} is {theirs} there and {ours} in the model; renumber the strokes")
     outputs.planned_beside(scan, args.output, seeds=seeds is not None, start=True, overwrite=args.overwrite)
     result, start = learn.segment(model, scan, seeds=seeds, recipe=recipe)
     for note in result.notes:

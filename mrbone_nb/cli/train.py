@@ -49,6 +49,6 @@ def train(args: argparse.Namespace) -> Answer:
     files = {"model": model.save(path, overwrite=args.overwrite)}
     titles = {number: label.title for number, label in model.table.items()}
     rows = [["Dice by trees that have not seen the scan:", *titles.values()]] if done.scores else []
-    rows += [[name, *(f"{row[n]:.3f}" for n in titles)] for name, row in done.scores.items()]
+    rows += [[name, *(f"{row[n]:.3f}" if n in row else "–" for n in titles)] for name, row in done.scores.items()]
     data = {"scans": len(cases), "labels": titles, "scores": done.scores, "sha256": model.sha256}
     return Answer(data, columns(rows), files=files)

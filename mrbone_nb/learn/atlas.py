@@ -144,7 +144,11 @@ def _shift(fixed: sitk.Image, moving: sitk.Image) -> list[float]:
     masks = [copy > AIR for copy in copies]
     if not all(mask.any() for mask in masks):
         return [0.0, 0.0, 0.0]
-    found = phase_cross_correlation(*copies, reference_mask=masks[0], moving_mask=masks[1], overlap_ratio=OVERLAP)[0]
+    size = np.max([copy.shape for copy in copies], axis=0)  # copies of one size: the shift of others would be off
+    padded = [np.pad(a, [(0, m - n) for n, m in zip(a.shape, size, strict=True)]) for a in (*copies, *masks)]
+    found = phase_cross_correlation(
+        *padded[:2], reference_mask=padded[2], moving_mask=padded[3], overlap_ratio=OVERLAP
+    )[0]
     return [-float(s) * SHIFT_MM for s in found[::-1]]
 
 

@@ -8,13 +8,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..grids import pool, unpool
-from ..segment.walker import coarsening
 from ..step import Spacing
 from ..volume import Volume
 
 SKIN = 0.12  # gray value above which there is body and not air, 1 being bright
 BLUR = 3.0  # mm before that, so that noise in air is none
 OUTERMOST = 0.01  # share of the body beyond either end of its box
+
+
+def nested(shape: Sequence[int], spacing: Spacing, resolution: float) -> tuple[int, ...]:
+    """How many voxels of each axis make one of about a resolution in mm: powers of two, so that all grids nest."""
+    return tuple(
+        2 ** max(0, min(round(float(np.log2(resolution / s))), int(np.log2(n))))
+        for n, s in zip(shape, spacing, strict=True)
+    )
+
+
+def ratio(fine: Sequence[int], coarse: Sequence[int]) -> tuple[int, ...]:
+    """How many voxels of a grid make one of a coarser grid of the same scan, given both shapes."""
+    found = []
+    for n, m in zip(fine, coarse, strict=True):
+        factor = 1
+        while -(-n // factor) > m:
+            factor *= 2
+        found.append(factor)
+    return tuple(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +62,7 @@ class Frame:
         import edt
         from scipy.ndimage import gaussian_filter
 
-        factors = coarsening(turned.shape, turned.spacing, resolution)
+        factors = nested(turned.shape, turned.spacing, resolution)
         image = cls.pooled(turned, factors)
         spacing = tuple(s * f for s, f in zip(turned.spacing, factors, strict=True))
         body = gaussian_filter(image, [BLUR / s for s in spacing]) > SKIN
@@ -71,13 +89,13 @@ class Frame:
 
 def on_grid_of(frame: Frame, layers: np.ndarray) -> np.ndarray:
     """Interpolate fields of a coarser frame of the same scan, (L, p, m, n), to this frame's grid."""
-    factors = tuple(-(-n // m) for n, m in zip(frame.image.shape, layers.shape[1:], strict=True))
+    factors = ratio(frame.image.shape, layers.shape[1:])
     return unpool(layers, factors, frame.image.shape)
 
 
 def pooled_labels(labels: np.ndarray, numbers: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
     """The place in ``numbers`` (0 is background) of the label that fills most of each voxel of a coarser grid."""
-    factors = tuple(-(-n // m) for n, m in zip(labels.shape, shape, strict=True))
+    factors = ratio(labels.shape, shape)
     best, most = np.zeros(shape, np.uint8), pool((~np.isin(labels, numbers)).astype(np.float32), factors, "mean")
     for place, number in enumerate(numbers, 1):
         share = pool((labels == number).astype(np.float32), factors, "mean")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .context import context
-from .frame import Frame, on_grid_of
+from .frame import Frame, on_grid_of, ratio
 from .look import look, offsets
 from .trees import Trees
 
@@ -90,7 +90,7 @@ def places_of(this: Pass, frame: Frame, before: np.ndarray | None) -> tuple[np.n
         return np.flatnonzero(_from_borders(layers.argmax(axis=0), frame) <= this.band), layers
     from scipy.ndimage import maximum_filter
 
-    factors = [-(-n // m) for n, m in zip(frame.image.shape, before.shape[1:], strict=True)]
+    factors = ratio(frame.image.shape, before.shape[1:])
     size = tuple(s * f for s, f in zip(frame.spacing, factors, strict=True))
     near = maximum_filter(1 - before[0], [2 * round(REACH / s) + 1 for s in size]) > UNLIKELY
     for axis, factor in enumerate(factors):

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..recipe import Recipe, Result
-from ..step import EVERYTHING_ELSE, Call
+from ..step import EVERYTHING_ELSE, Call, find_step
 from ..volume import Volume
 from .atlas import RESOLUTION, votes
 from .frame import Frame
@@ -114,6 +114,9 @@ def segment(
         The result, with the model's hash and its warnings among its notes, and the labels before the clean-up, from
         which the recipe can be replayed: give both to `save`.
     """
+    redrawn = [call.step for call in recipe.calls if "seeds" in find_step(call.step).required]
+    if redrawn:
+        raise InputError(f"recipe {recipe.name}: {redrawn[0]} draws from strokes anew; give clean-up steps, which take labels")
     said = predict(model, scan, seeds=seeds)
     result = recipe.run(scan, seeds=seeds, labels=said.labels)
     return replace(result, notes=(*result.notes, about(model), *said.warnings)), said.labels

@@ -10,6 +10,7 @@ from ..grids import unpool
 from ..recipe import Recipe, run_call
 from ..step import Call
 from ..volume import Volume
+from .frame import ratio
 
 READY = Recipe(
     (Call("normalize", {"clip": False}), Call("lowpass_bias_correction", {"sigma": 30.0})), name="before-the-trees"
@@ -36,7 +37,7 @@ def labels_of(layers: np.ndarray, turned: Volume, scan: Volume, numbers: Sequenc
     """The likeliest label of every voxel of the scan, from probabilities (L, p, m, n) in the body's axes."""
     from scipy.ndimage import gaussian_filter
 
-    factors = tuple(-(-n // m) for n, m in zip(turned.shape, layers.shape[1:], strict=True))
+    factors = ratio(turned.shape, layers.shape[1:])
     size = [s * f for s, f in zip(turned.spacing, factors, strict=True)]
     best, most = np.zeros(turned.shape, np.uint8), np.zeros(turned.shape, np.float32)
     for number, layer in zip((0, *numbers), layers, strict=True):

@@ -10,7 +10,7 @@ from ..morphology import bounding_box
 from ..segment.walker import conductances, solve
 from ..step import EVERYTHING_ELSE
 from ..volume import Volume
-from .frame import Frame
+from .frame import Frame, ratio
 from .ready import labels_of
 
 CONTRAST = 0.07  # of gray that holds up about two walks in three
@@ -70,7 +70,7 @@ def _walked(layers: np.ndarray, turned: Volume, numbers: Sequence[int]) -> np.nd
 
 def _factors(layers: np.ndarray, turned: Volume) -> tuple[int, ...]:
     """How many voxels of the scan make one of the layers, along each axis."""
-    return tuple(-(-n // m) for n, m in zip(turned.shape, layers.shape[1:], strict=True))
+    return ratio(turned.shape, layers.shape[1:])
 
 
 def _spacing(layers: np.ndarray, turned: Volume) -> tuple[float, ...]:

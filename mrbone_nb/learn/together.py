@@ -15,7 +15,7 @@ from ..segment.walker import seed_labels
 from ..step import EVERYTHING_ELSE
 from ..volume import Volume
 from .context import context
-from .frame import Frame, on_grid_of
+from .frame import Frame, on_grid_of, ratio
 from .look import look, offsets
 from .passes import CHUNK, Pass
 from .trees import Trees
@@ -102,7 +102,7 @@ def voices(
         The model's labels.
     """
     frame = Frame.of(turned, TOGETHER.resolution)
-    factors = tuple(-(-n // m) for n, m in zip(turned.shape, frame.image.shape, strict=True))
+    factors = ratio(turned.shape, frame.image.shape)
 
     def small(layer: np.ndarray) -> np.ndarray:
         return pool(scan.with_array(np.asarray(layer, np.float32)).reorient("LPS").array, factors, "mean")

@@ -202,7 +202,7 @@ def _score(case: Case, unseen: np.ndarray, table: LabelTable) -> dict[int, float
     """Dice of every label after the clean-up."""
     labels = settled(unseen, ready(case.scan), case.scan, tuple(table))
     found = CLEAN.run(case.scan, labels=labels).labels.array
-    return {n: dice(found == n, case.truth.array == n) for n in table}
+    return {n: dice(found == n, case.truth.array == n) for n in table if (case.truth.array == n).any()}
 
 
 class _Student:
@@ -244,6 +244,11 @@ class _Student:
         )
 
 
+def _slabs_of(shape: Sequence[int], spacing: Sequence[float]) -> np.ndarray:
+    """The parts that a single scan's thickest axis is dealt into."""
+    return np.unique(np.arange(shape[int(np.argmax(spacing))]) // PLANES % SLABS)
+
+
 def _numbers(cases: Sequence[Case]) -> tuple[int, ...]:
     """The labels of all masks; refuses what cannot be learned from."""
     if not 1 <= len(cases) <= MOST_CASES:
@@ -255,6 +260,8 @@ def _numbers(cases: Sequence[Case]) -> tuple[int, ...]:
     for case in cases:
         if not case.scan.same_grid(case.truth):
             raise InputError(f"case {case.name}: the mask lies on another grid than the scan; resample it to the scan")
+        if len(cases) == 1 and len(_slabs_of(case.scan.shape, case.scan.spacing)) < SLABS:
+            raise InputError(f"case {case.name}: a single scan of so few slices cannot be judged; give two scans or more")
         mine = {int(n) for n in np.unique(case.truth.array) if 0 < n < 255}
         if not mine:
             raise InputError(f"case {case.name}: the mask is empty; draw its bones or leave the case out")

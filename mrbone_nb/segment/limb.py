@@ -34,7 +34,7 @@ def limb_mask(
     """Mark the limb: what the Laplacian of Gaussian shows brighter than its neighborhood, closed and filled.
 
     Tissue has bright sides of edges and air has none, however bright the coil makes one end of the limb. What is fixed to the
-    patient, such as a coil that gives signal, may come along.
+    limb, such as a coil that gives signal, may come along.
 
     Parameters
     ----------

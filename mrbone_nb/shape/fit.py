@@ -93,6 +93,8 @@ def place(template: Template, landmarks: Mapping[str, object]) -> Fit:
         placed, reached, route = Mesh(move(template.mesh.vertices), template.mesh.faces), move(source), "landmarks"
     else:
         placed, route = warp(template.mesh, source, target), "control points"
+        if placed.volume <= 0:
+            raise InputError(f"the landmarks turn {template.name} inside out: are they those of the other side?")
         reached = warp(points, source, target).vertices
     residual = float(np.linalg.norm(reached - target, axis=1).mean())
     return Fit(placed, placed, route, names, residual)

@@ -107,7 +107,7 @@ def read_landmarks(path: Path | str) -> Landmarks:
 
 def _own_points(data: Mapping[str, Any], where: str) -> Iterator[tuple[str, np.ndarray]]:
     if (space := data.get("space")) != "LPS":
-        raise InputError(f"{where}: space {space!r}; expected LPS (x to the patient's left, y back, z to the head)")
+        raise InputError(f"{where}: space {space!r}; expected LPS (x to the body's left, y back, z to the head)")
     if (unit := data.get("unit")) != "mm":
         raise InputError(f"{where}: unit {unit!r}; expected mm")
     for entry in _entries(data, "points", where):

@@ -13,10 +13,10 @@ from learn_scene import GRID, blocks, written
 from mrbone_nb import InputError, Volume
 from mrbone_nb.learn import load_model, predict, read_cases, segment, train
 from mrbone_nb.learn import training as module
-from mrbone_nb.learn.frame import Frame, pooled_labels
+from mrbone_nb.learn.frame import Frame, on_grid_of, pooled_labels
 from mrbone_nb.learn.ready import as_scanned
 from mrbone_nb.learn.trees import grow
-from mrbone_nb.learn import together
+from mrbone_nb.learn import atlas, together
 from mrbone_nb.learn.atlas import RESOLUTION, Atlas, votes
 from mrbone_nb.measure import dice
 from mrbone_nb.phantom import knee, simulated_strokes
@@ -201,12 +201,31 @@ def test_an_atlas_is_pulled_over_a_scan_with_another_field_of_view():
     size = second[0].shape
     scan, truth = (second[place].crop((slice(3, size[0]), slice(8, size[1]), slice(0, size[2] - 6))) for place in (0, 1))
     frames = [Frame.of(volume.reorient("LPS"), RESOLUTION) for volume in (first[0], scan)]
-    atlas = Atlas.of(dataclasses.replace(frames[0], image=frames[0].image / 1000), first[1].reorient("LPS").array, (1, 2))
-    layers = votes(dataclasses.replace(frames[1], image=frames[1].image / 1000), [atlas], 3)
+    small = [dataclasses.replace(frame, image=frame.image / 1000) for frame in frames]
+    layers = votes(small[1], [Atlas.of(small[0], first[1].reorient("LPS").array, (1, 2))], 3)
     right = pooled_labels(truth.reorient("LPS").array, (1, 2), layers.shape[1:])
     assert layers.sum(axis=0) == pytest.approx(np.ones(layers.shape[1:]), abs=1e-4)
     for place in (1, 2):
         assert dice(layers.argmax(axis=0) == place, right == place) > 0.85
+
+
+@pytest.mark.parametrize("pixel", [0.35, 0.4, 0.5, 0.7, 0.9, 2.0])
+def test_grids_of_all_passes_nest(pixel):
+    shape, spacing = (9, 61, 50), (4.0, pixel, pixel)
+    x = np.broadcast_to(np.arange(shape[1], dtype=np.float32)[:, None] * pixel, shape)
+    volume = Volume(np.ascontiguousarray(x), spacing, direction=(1, 0, 0, 0, 1, 0, 0, 0, 1))
+    coarse, fine = (Frame.of(volume.with_array(x + 1), resolution) for resolution in (RESOLUTION, 0.9))
+    back = on_grid_of(fine, coarse.image[None])[0]
+    inner = slice(8, 24)
+    assert np.abs(back - fine.image)[:, inner].max() < 0.01
+
+
+def test_the_shift_does_not_depend_on_the_size_of_the_scans():
+    first, _ = knee("t1", size=64, spacing=(4.0, 2.0, 2.0), seed=1)
+    gray = np.clip(first.array / 1000, 0, 1.5).astype(np.float32)
+    whole, part = (atlas._image(a, first.spacing) for a in (gray, gray[6:, :, 12:]))
+    assert atlas._shift(part, whole) == pytest.approx([24.0, 0.0, 24.0], abs=4.0)
+    assert atlas._shift(whole, part) == pytest.approx([-24.0, 0.0, -24.0], abs=4.0)
 
 
 def test_an_atlas_from_a_file_is_checked():
@@ -237,6 +256,21 @@ def test_a_bone_without_strokes_is_the_models(trained):
     some = seeds.with_array(np.where(seeds.array == 2, 0, seeds.array))
     alone, both = (predict(trained.model, case.scan, seeds=s).labels.array for s in (None, some))
     assert dice(both == 2, alone == 2) > 0.99 and dice(both == 1, case.truth.array == 1) > 0.9
+
+
+def test_a_label_that_one_case_lacks_does_not_spoil_the_model(small, tmp_path):
+    cases = [blocks(1), blocks(2)]
+    cases[1] = dataclasses.replace(cases[1], truth=cases[1].truth.with_array(np.minimum(cases[1].truth.array, 2) % 2))
+    done = train(cases, strokes=False)
+    assert set(done.scores["blocks1"]) == {1, 2} and set(done.scores["blocks2"]) == {1}
+    assert load_model(done.model.save(tmp_path / "m.npz")).sha256 == done.model.sha256
+
+
+def test_a_recipe_that_draws_anew_is_refused(trained):
+    case = blocks(9)
+    seeds = simulated_strokes(case.truth, 12.0)
+    with pytest.raises(InputError, match="draws from strokes anew"):
+        segment(trained.model, case.scan, seeds=seeds, recipe=together.preset("bright-marrow"))
 
 
 def test_strokes_that_the_model_cannot_hear_are_refused(trained):
