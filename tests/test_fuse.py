@@ -62,6 +62,12 @@ def test_the_volume_has_equal_voxels_and_is_sharper_than_any_stack(stacks, fused
     assert off < 0.5 * min(alone) and off < 0.7 * np.sqrt(np.mean((mean - right) ** 2))
 
 
+def test_stacks_of_another_gain_join_as_well(stacks, fused):
+    first, *others = (image for image, _ in stacks)
+    louder = [first, *(image.with_array(image.array * 3) for image in others)]
+    assert np.allclose(fuse_stacks(louder, 1.0, register=False).array, fused.array, atol=1.0)
+
+
 def test_the_outline_is_nearer_than_in_a_stack(stacks, fused):
     right = truth(fused) > 0.5
     cut = assd(fused.array > 550, right, fused.spacing)

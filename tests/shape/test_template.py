@@ -75,3 +75,10 @@ def test_landmarks_that_do_not_fit_are_told():
         place(femur, {"patella": (0, 0, 0)})
     with pytest.raises(InputError, match="2 landmarks: expected 3 to place femur-left, or 4 and more"):
         place(femur, {name: (0, 0, 0) for name in RADIAL[:2]})
+
+
+def test_landmarks_of_the_other_side_are_told():
+    left = load_template("femur-left")
+    names = [name for name in left.landmarks if not name.endswith("center")][:9]
+    with pytest.raises(InputError, match="other side"):
+        place(load_template("femur-right"), {name: left.landmarks[name] for name in names})
