@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import InputError
-from .common import Answer, Parser, add_consent, columns, renamed, say
+from .common import Answer, Parser, add_consent, columns, renamed, say, say_issue
 
 
 def add_verbs(add: Callable[..., Parser]) -> None:
@@ -42,6 +42,8 @@ def train(args: argparse.Namespace) -> Answer:
         raise InputError(f"{path.name}: expected the name of a model, which ends in .npz")
     check_writable(path.parent, [path.name], args.overwrite)
     cases, table = learn.read_cases(args.cases, accept=tuple(args.accept))
+    for issue in (issue for case in cases for issue in case.scan.issues):
+        say_issue(issue)
     table = renamed(table, args.names) if args.names else table
     words = dict(score=not args.no_score, strokes=not args.no_strokes, effort=args.effort, seed=args.seed)
     done = learn.train(cases, table, **words, say=say)

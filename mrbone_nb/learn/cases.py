@@ -10,6 +10,7 @@ from .. import intake
 from ..bones import LabelTable
 from ..errors import InputError
 from ..export import read_labels
+from ..files import refuse_blocked
 from ..volume import Volume
 from .training import Case
 
@@ -39,7 +40,7 @@ def read_cases(sources: Sequence[Path | str], *, accept: tuple[str, ...] = ()) -
     Raises
     ------
     InputError
-        A file is missing, or two masks give the same number different names.
+        A file is missing, a scan has a fault that nobody accepted, or two masks give the same number different names.
     """
     found = []
     for source in map(Path, sources):
@@ -49,6 +50,7 @@ def read_cases(sources: Sequence[Path | str], *, accept: tuple[str, ...] = ()) -
         volume = intake.read(scan, accept=accept)
         if not isinstance(volume, Volume):
             raise InputError(f"case {name}: the slices of {scan.name} make no stack; a model needs volumes")
+        refuse_blocked(volume)
         labels, names = read_labels(truth, like=volume, accept=accept)
         for number in set(table) & set(names):
             if table[number].title != names[number].title:

@@ -262,6 +262,8 @@ def _numbers(cases: Sequence[Case]) -> tuple[int, ...]:
             raise InputError(f"case {case.name}: the mask lies on another grid than the scan; resample it to the scan")
         if len(cases) == 1 and len(_slabs_of(case.scan.shape, case.scan.spacing)) < SLABS:
             raise InputError(f"case {case.name}: a single scan of so few slices cannot be judged; give two scans or more")
+        if (case.truth.array == 255).any():
+            raise InputError(f"case {case.name}: its mask holds 255, which is no bone's number; make it 0 or renumber it")
         mine = {int(n) for n in np.unique(case.truth.array) if 0 < n < 255}
         if not mine:
             raise InputError(f"case {case.name}: the mask is empty; draw its bones or leave the case out")

@@ -290,3 +290,10 @@ def test_polarity_is_seen_in_the_masks():
     assert together.recipe_of([case.scan], [case.truth]).name == "bright-marrow"
     dark = case.scan.with_array(1.2 - case.scan.array)
     assert together.recipe_of([dark], [case.truth]).name == "dark-marrow"
+
+
+def test_a_mask_with_255_is_refused():
+    case = blocks(1)
+    strange = dataclasses.replace(case, truth=case.truth.with_array(np.where(case.truth.array == 2, 255, case.truth.array)))
+    with pytest.raises(InputError, match="holds 255"):
+        train([strange, blocks(2)])
