@@ -70,7 +70,7 @@ def judged(done: learn.Trained, case: learn.Case, folder: Path, way: str) -> np.
         if not (folder / "seeds.nii.gz").exists():
             return None
         seeds, _ = mb.read_labels(folder / "seeds.nii.gz", like=case.scan)
-        heard = voices(case.scan, turned, seeds, model.strokes, done.coarse[case.name], model.numbers)
+        heard = voices(case.scan, turned, seeds, model.strokes, unseen, model.numbers)
         layers = together(heard, model.together, done.parts[case.name])
         labels = case.scan.with_array(labels_of(layers, turned, case.scan, model.numbers))
     return learn.CLEAN.run(case.scan, labels=labels).labels.array

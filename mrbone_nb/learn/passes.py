@@ -42,9 +42,6 @@ class Pass:
         Voxels to learn from, of each scan.
     seed
         Of the random ways.
-    band
-        Distance in mm from the borders that the pass before has found, within which it works; 0 for all that may be
-        bone.
     """
 
     resolution: float
@@ -57,13 +54,11 @@ class Pass:
     balance: float
     samples: int
     seed: int
-    band: float = 0.0
 
 
 PASSES = (  # of a single scan; where there are several, atlases take the place of the first
     Pass(3.6, (3.0, 6.0, 12.0, 24.0), 48, 10.0, 120.0, 0, 40, 0.3, 25_000, 0),
     Pass(1.8, (1.5, 3.0, 6.0, 12.0), 32, 4.0, 60.0, 8, 60, 0.2, 20_000, 10),
-    Pass(0.9, (1.0, 2.0, 4.0, 8.0), 16, 3.0, 40.0, 6, 50, 0.2, 15_000, 30, 3.0),  # the border
 )
 CHUNK = 200_000  # voxels whose rows are made together, to save memory
 
@@ -74,8 +69,6 @@ def pass_of(facts: Mapping[str, Any]) -> Pass:
     lengths = (this.resolution, this.nearest, this.farthest, *this.widths)
     if not (all(0 < length < 500 for length in lengths) and len(this.widths) == 4 and this.nearest <= this.farthest):
         raise ValueError("lengths")
-    if not 0 <= this.band < 500:
-        raise ValueError("band")
     if not all(type(n) is int and 0 <= n <= 1000 for n in (this.ways, this.around, this.seed)):
         raise ValueError("numbers")
     return this
@@ -85,9 +78,6 @@ def places_of(this: Pass, frame: Frame, before: np.ndarray | None) -> tuple[np.n
     """Where a pass works, as flat indices, and the probabilities of the pass before on its grid."""
     if before is None:
         return np.flatnonzero(frame.depth > 0), None
-    if this.band:
-        layers = on_grid_of(frame, before)
-        return np.flatnonzero(_from_borders(layers.argmax(axis=0), frame) <= this.band), layers
     from scipy.ndimage import maximum_filter
 
     factors = ratio(frame.image.shape, before.shape[1:])
@@ -133,16 +123,13 @@ def samples_of(this: Pass, frame: Frame, truth: np.ndarray, places: np.ndarray, 
 
 
 def asked(this: Pass, trees: Trees, frame: Frame, before: np.ndarray | None, part: int | None = None) -> np.ndarray:
-    """Probabilities of a pass on its grid, (L, p, m, n); where it does not work, background, or those before a band.
+    """Probabilities of a pass on its grid, (L, p, m, n), background where it does not work.
 
     With ``part``, only those trees speak that have not seen that part.
     """
     places, layers = places_of(this, frame, before)
-    if this.band:
-        found = layers.copy()
-    else:
-        found = np.zeros((trees.classes, *frame.image.shape), np.float32)
-        found[0] = 1
+    found = np.zeros((trees.classes, *frame.image.shape), np.float32)
+    found[0] = 1
     for start in range(0, len(places), CHUNK):
         chosen = places[start : start + CHUNK]
         found.reshape(len(found), -1)[:, chosen] = trees.probability(rows_of(this, frame, layers, chosen), part).T

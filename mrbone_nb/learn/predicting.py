@@ -76,8 +76,6 @@ def predict(model: Model, scan: Volume, *, seeds: Volume | None = None) -> Predi
     layers = votes(Frame.of(turned, RESOLUTION), model.atlases, len(model.numbers) + 1) if model.atlases else None
     warnings: tuple[str, ...] = ()
     for place, (this, trees) in enumerate(zip(model.steps, model.passes, strict=True)):
-        if this.band and seeds is not None:
-            continue  # strokes and model together find the border
         frame = Frame.of(turned, this.resolution)
         if place == 0:
             warnings = model.likeness.warnings(scan, turned.array, seen_in(this, frame))

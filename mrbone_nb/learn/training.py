@@ -60,8 +60,6 @@ class Trained:
         Dice by case and label, each by trees that have not seen it; empty where not asked for.
     unseen
         The probabilities behind the scores, (L, p, m, n) in the body's axes.
-    coarse
-        The same before the border was refined, as strokes and model together take them.
     parts
         Which of the model's trees have not seen a case.
     """
@@ -69,7 +67,6 @@ class Trained:
     model: Model
     scores: dict[str, dict[int, float]]
     unseen: dict[str, np.ndarray]
-    coarse: dict[str, np.ndarray]
     parts: dict[str, int]
 
 
@@ -139,18 +136,17 @@ def train(
         passes.append(grow(rows, answers, part, len(numbers) + 1, rounds=this.rounds, balance=this.balance, seed=seed))
         if place == 1:
             seen = [seen_in(this, Frame.of(student.turned, this.resolution)) for student in students]
-        for student in students if place < len(steps) or score else ():
+        for student in students if place < len(steps) or score or strokes else ():
             student.listen(this, passes[-1])
     pair = _together(cases, students, effort, seed, say) if strokes and len(cases) > 1 else (None, None)
     pairs = list(zip(cases, students, strict=True)) if score else []
     unseen = {case.name: student.before for case, student in pairs}
-    coarse = {case.name: student.coarse for case, student in pairs}
     scores = {case.name: _score(case, unseen[case.name], table) for case in cases if score}
     volumes, images = [case.scan for case in cases], [student.turned.array for student in students]
     without_names = [{str(n): round(value, 4) for n, value in row.items()} for row in scores.values()]
     facts = {"scans": len(cases), "seed": seed, "effort": effort, "scores": without_names}
     model = Model(table, READY, steps, tuple(passes), atlases, *pair, Likeness.of(volumes, images, seen), facts)
-    return Trained(model, scores, unseen, coarse, {case.name: place % parts for place, case in enumerate(cases)})
+    return Trained(model, scores, unseen, {case.name: place % parts for place, case in enumerate(cases)})
 
 
 def _atlases(students: Sequence[_Student], numbers: tuple[int, ...], say: Callable[[str], object]) -> tuple[Atlas, ...]:
@@ -174,7 +170,7 @@ def _together(
         say(f"strokes: drawing on scan {place + 1} of {len(cases)}, and looking")
         truth = case.truth.with_array(np.where(np.isin(case.truth.array, student.numbers), case.truth.array, 0))
         seeds = simulated_strokes(truth, EVERY_MM, seed=seed + place)
-        heard = voices(case.scan, student.turned, seeds, recipe, student.coarse, student.numbers)
+        heard = voices(case.scan, student.turned, seeds, recipe, student.before, student.numbers)
         right = pooled_labels(student.labels, student.numbers, heard.frame.image.shape)
         chosen = samples_of(this, heard.frame, right, heard.asked_at(), seed + place)
         rows.append(heard.rows(this, chosen))
@@ -213,7 +209,6 @@ class _Student:
         self.labels = case.truth.reorient("LPS").array
         self.numbers, self.part, self.alone = numbers, part, alone
         self.before: np.ndarray | None = None
-        self.coarse: np.ndarray | None = None  # before the border was refined
 
     def look(self, this: Pass, seed: int) -> None:
         """Collect what a pass sees of some voxels, what these are, and which part they belong to."""
@@ -232,8 +227,6 @@ class _Student:
             self.before = np.choose(self._slabs(frame), said)
         else:
             self.before = asked(this, trees, frame, self.before, self.part)
-        if not this.band:
-            self.coarse = self.before
 
     def _slabs(self, frame: Frame) -> np.ndarray:
         """The part of each voxel of a single scan."""
