@@ -32,6 +32,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--only", default=",".join(SYSTEMS))
     given = parser.parse_args()
+    if unknown := set(given.only.split(",")) - set(SYSTEMS):
+        parser.error(f"--only {','.join(sorted(unknown))}: expected some of {', '.join(SYSTEMS)}")
     print(f"{'work':24} {'case':28} {'measure':32} {'value':>8} {'least':>7} {'aim':>7} {'seconds':>8}")
     for name in given.only.split(","):
         for work, case, measure, value, least, aim, seconds in SYSTEMS[name](given.data):

@@ -151,7 +151,7 @@ def n4_bias_correction(
     return _flatten(image, log_field, factors, inside)
 
 
-@step(preview="none", bytes_per_voxel=100)
+@step(preview="none", bytes_per_voxel=250)
 def adaptive_equalization(
     image: Image,
     mask: Mask | None = None,

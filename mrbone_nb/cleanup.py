@@ -9,12 +9,10 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from .morphology import bounding_box, connected_parts, dilate, erode, in_box
+from .morphology import VOXEL_VOLUME_SLACK, bounding_box, connected_parts, dilate, erode, in_box
 from .step import Image, Mask, Range, Spacing, step
 
-
 Radius = Annotated[float, Range(0, 20, 0.1, "mm")]
-VOXEL_VOLUME_SLACK = 1e-6  # a part of exactly the limit stays, whatever the rounding
 
 
 @step(preview="volume", bytes_per_voxel=17, reach=())

@@ -9,6 +9,7 @@ import numpy as np
 from .step import Spacing
 
 SLACK_MM = 1e-5  # a voxel exactly at the radius counts as within it, whatever the rounding
+VOXEL_VOLUME_SLACK = 1e-6  # a part of exactly the limit stays, whatever the rounding
 
 
 def bounding_box(mask: np.ndarray, margin: float, spacing: Spacing) -> tuple[slice, slice, slice]:

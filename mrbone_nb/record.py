@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from .errors import InputError
 from .recipe import Recipe, Result, load_json, on_grid
 from .step import Call
 from .volume import Volume
+
+if TYPE_CHECKING:
+    from .intake import SliceSet
 
 SCHEMA = 1
 TOLERATED = 1e-4  # share of voxels that may differ on another machine or other versions
@@ -93,16 +96,7 @@ def make_record(result: Result, *, seeds_name: str | None = None, start: Volume 
         Recipe, inputs, outputs, versions, thread count and time.
     """
     scan = result.volume
-    inputs: dict[str, Any] = {
-        "scan": {
-            "name": scan.name,
-            "files": len(scan.files),
-            "sha256": files_sha256(scan),
-            "voxels_sha256": array_sha256(scan),
-            "series": scan.meta.get("series_hash"),
-            "echo": scan.meta.get("echo"),
-        }
-    }
+    inputs: dict[str, Any] = {"scan": {**source_of(scan), "voxels_sha256": array_sha256(scan)}}
     if result.seeds is not None:
         inputs["seeds"] = {"name": seeds_name, "voxels_sha256": array_sha256(result.seeds)}
     if start is not None:
@@ -119,6 +113,24 @@ def make_record(result: Result, *, seeds_name: str | None = None, start: Volume 
         "issues": [str(issue) for issue in scan.issues],
         "notes": list(result.notes),
         "seconds": dict(result.seconds),
+        **circumstances(),
+    }
+
+
+def source_of(scan: Volume | SliceSet) -> dict[str, Any]:
+    """Say which files a scan was read from: base name, count, hash, series and echo; no paths."""
+    return {
+        "name": scan.name,
+        "files": len(scan.files),
+        "sha256": files_sha256(scan),
+        "series": scan.meta.get("series_hash"),
+        "echo": scan.meta.get("echo"),
+    }
+
+
+def circumstances() -> dict[str, Any]:
+    """Say with what and when something is made."""
+    return {
         "versions": versions(),
         "threads": threads(),
         "machine": f"{platform.system()} {platform.machine()}",

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
 from ..bones import Label, LabelTable, sidecar, split_side, stem_of
 from ..errors import InputError
 from ..files import check_writable, refuse_blocked, write_text
@@ -141,19 +139,13 @@ def _write_record(
 ) -> None:
     """Write what was done beside the model: base names, hashes and landmarks, no paths."""
     from ..outputs import hashes
-    from ..record import files_sha256, to_json, versions
+    from ..record import circumstances, source_of, to_json
 
     data = {
         "schema": 1,
         "kind": "mrbone_nb fit",
         "inputs": {
-            "scan": {
-                "name": scan.name,
-                "files": len(scan.files),
-                "sha256": files_sha256(scan),
-                "series": scan.meta.get("series_hash"),
-                "echo": scan.meta.get("echo"),
-            },
+            "scan": source_of(scan),
             "template": name,
             "landmarks": {key: [round(float(v), 4) for v in point] for key, point in landmarks.items()},
         },
@@ -162,7 +154,6 @@ def _write_record(
         "outputs": {"files": hashes(path for what, path in files.items() if what != "record")},
         "accepted": list(scan.accepted),
         "issues": [str(issue) for issue in scan.issues],
-        "versions": {**versions(), "mrbone_nb": __version__},
-        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        **circumstances(),
     }
     write_text(files["record"], to_json(data), overwrite)

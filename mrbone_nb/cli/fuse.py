@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 from collections.abc import Callable
 from pathlib import Path
 
-from .. import __version__
 from ..bones import stem_of
 from ..errors import InputError
 from ..files import check_writable, refuse_blocked, write_text
@@ -71,22 +69,13 @@ def _files(args: argparse.Namespace) -> dict[str, Path]:
 def _write_record(stacks: list[Volume], fused: Volume, files: dict[str, Path], args: argparse.Namespace) -> None:
     """Write what was done beside the volume: base names, hashes and motions, no paths."""
     from ..outputs import hashes
-    from ..record import files_sha256, to_json, versions
+    from ..record import circumstances, source_of, to_json
 
     data = {
         "schema": 1,
         "kind": "mrbone_nb fuse",
         "inputs": {
-            "stacks": [
-                {
-                    "name": stack.name,
-                    "files": len(stack.files),
-                    "sha256": files_sha256(stack),
-                    "series": stack.meta.get("series_hash"),
-                    "echo": stack.meta.get("echo"),
-                }
-                for stack in stacks
-            ]
+            "stacks": [source_of(stack) for stack in stacks],
         },
         "spacing_mm": args.spacing,
         "register": not args.no_register,
@@ -94,7 +83,6 @@ def _write_record(stacks: list[Volume], fused: Volume, files: dict[str, Path], a
         "outputs": {"files": hashes([files["volume"]])},
         "accepted": list(fused.accepted),
         "issues": [str(issue) for issue in fused.issues],
-        "versions": {**versions(), "mrbone_nb": __version__},
-        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        **circumstances(),
     }
     write_text(files["record"], to_json(data), args.overwrite)

@@ -42,8 +42,8 @@ def predict(model: Model, scan: Volume, *, seeds: Volume | None = None) -> Predi
     """Find the bones of a scan by a model.
 
     The atlases, pulled into the scan's shape, say about where the bones lie, and each pass of the trees how likely
-    each bone is, ever finer; then walks go from every voxel, held up by edges, and on their
-    way the model's word ends them (Grady 2005), so that what is in doubt goes with its surroundings.
+    each bone is; then walks go from every voxel, held up by edges, and on their way the model's word ends them (Grady
+    2005), so that what is in doubt goes with its surroundings.
 
     Parameters
     ----------
@@ -80,14 +80,15 @@ def predict(model: Model, scan: Volume, *, seeds: Volume | None = None) -> Predi
         if place == 0:
             warnings = model.likeness.warnings(scan, turned.array, seen_in(this, frame))
         layers = asked(this, trees, frame, layers)
-    alone = settled(layers, turned, scan, model.numbers)
     if seeds is None:
-        return Prediction(alone, warnings)
+        return Prediction(settled(layers, turned, scan, model.numbers), warnings)
     heard = voices(scan, turned, seeds, model.strokes, layers, model.numbers)
     labels = labels_of(together(heard, model.together), turned, scan, model.numbers)
-    unmarked = sorted(set(model.numbers) - set(np.unique(seeds.array).tolist()))  # of these the model alone can tell
-    labels = np.where(np.isin(labels, unmarked), 0, labels)
-    labels = np.where(np.isin(alone.array, unmarked), alone.array, labels)
+    unmarked = sorted(set(model.numbers) - set(np.unique(seeds.array).tolist()))
+    if unmarked:  # of these the model alone can tell
+        alone = settled(layers, turned, scan, model.numbers).array
+        labels = np.where(np.isin(labels, unmarked), 0, labels)
+        labels = np.where(np.isin(alone, unmarked), alone, labels)
     labels = np.where(seeds.array > 0, np.where(seeds.array == EVERYTHING_ELSE, 0, seeds.array), labels)
     return Prediction(scan.with_array(labels.astype(np.uint8), name="model", meta={}), warnings)
 

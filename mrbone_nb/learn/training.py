@@ -116,7 +116,8 @@ def train(
     -----
     The scans are dealt into parts, four at most, and a boosting learns without each; the model is their mean. A pass
     learns from what those say of a scan that have not seen it, and so are the scores made: of up to four scans each is
-    left out alone, of more two or three together. The same seed gives the same bits.
+    left out alone, of more two or three together. Votes on a scan come from all other atlases, so what the trees learn
+    from has heard the atlas of the scan that is judged, though never its labels as answers. The same seed gives the same bits.
 
     References
     ----------

@@ -73,7 +73,7 @@ def _samples(seeds: np.ndarray, labels: list[int], seed: int) -> np.ndarray:
     return np.concatenate(chosen)
 
 
-def _grown(samples: np.ndarray, answers: np.ndarray, trees: int, seed: int):
+def grown(samples: np.ndarray, answers: np.ndarray, trees: int, seed: int):
     """A forest of extremely randomized trees in which every label weighs the same."""
     from sklearn.ensemble import ExtraTreesClassifier
 
@@ -83,7 +83,7 @@ def _grown(samples: np.ndarray, answers: np.ndarray, trees: int, seed: int):
     return forest.fit(samples, answers).set_params(n_jobs=1)
 
 
-def _asked(forest, rows: np.ndarray) -> np.ndarray:
+def asked(forest, rows: np.ndarray) -> np.ndarray:
     """Probabilities of the forest's classes, (n, L); pieces run side by side, and the sums stay the same bits."""
     pieces = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
     with ThreadPoolExecutor(2) as workers:
@@ -196,7 +196,7 @@ def _learned(
     walks = unseen_walks(image, seeds, spacing, walk).reshape(len(labels), -1)
     places = np.concatenate([samples, doubt])
     rows = features(image, spacing, places, walks[:, places])
-    forest = _grown(rows[: len(samples)], seeds.ravel()[samples], trees, seed)
+    forest = grown(rows[: len(samples)], seeds.ravel()[samples], trees, seed)
     order = np.searchsorted(forest.classes_, labels)
-    return _asked(forest, rows[len(samples) :])[:, order].T.astype(np.float32)
+    return asked(forest, rows[len(samples) :])[:, order].T.astype(np.float32)
 

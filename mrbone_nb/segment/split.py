@@ -6,11 +6,9 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from ..morphology import bounding_box, connected_parts
+from ..morphology import VOXEL_VOLUME_SLACK, bounding_box, connected_parts
 from ..step import EVERYTHING_ELSE, Image, Labels, Mask, Range, Spacing, step
 from .watershed import flood
-
-VOXEL_VOLUME_SLACK = 1e-6  # a part of exactly the limit stays, whatever the rounding
 
 
 @step(preview="volume", bytes_per_voxel=21)
@@ -53,7 +51,7 @@ def split_islands(
     return _by_size(np.where(small[parts], 0, parts))
 
 
-@step(preview="volume", bytes_per_voxel=60)
+@step(preview="volume", bytes_per_voxel=21)
 def split_at_dim_bridges(
     image: Image,
     labels: Labels,

@@ -159,7 +159,7 @@ Method = Literal[
 ]  # fmt: skip
 
 
-@step(preview="volume", bytes_per_voxel=20)
+@step(preview="volume", bytes_per_voxel=24)
 def automatic_threshold(
     image: Image,
     *,

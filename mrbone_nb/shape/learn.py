@@ -11,16 +11,15 @@ from ..errors import InputError
 from ..mesh import Mesh
 from ..morphology import padded
 from ..segment.features import COUNT, features
+from ..segment.forest import asked, grown
 from ..volume import Volume
 from .fill import distance_to
 from .rbf import Similarity
 
 TREES = 60
-SMALLEST_LEAF = 3
 SAMPLES = 12_000  # of each side, enough for the trees and quick
 AROUND_MM = 20.0  # of the template, where the forest learns and is asked
 CELL_MM = 1.5  # of the grid of distances to the template
-CHUNK = 100_000  # pixels that are classified together
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,8 +139,6 @@ def bone_probability(known: Sequence[Known], seed: int = 0) -> list[Volume]:
     ----------
     Geurts P, Ernst D, Wehenkel L (2006). Extremely randomized trees. doi:10.1007/s10994-006-6226-1
     """
-    from sklearn.ensemble import ExtraTreesClassifier
-
     random = np.random.default_rng(seed)
     count = [sum(int(side.sum()) for side in sides) for sides in ([k.bone for k in known], [k.other for k in known])]
     if not all(count):
@@ -153,11 +150,8 @@ def bone_probability(known: Sequence[Known], seed: int = 0) -> list[Volume]:
             wanted = int(np.ceil(len(places) * min(1.0, SAMPLES / total)))
             rows.append(_described(one, np.sort(random.permutation(places)[:wanted])))
             answers.append(np.full(wanted, answer))
-    forest = ExtraTreesClassifier(
-        TREES, min_samples_leaf=SMALLEST_LEAF, max_features=0.3, class_weight="balanced", random_state=seed, n_jobs=2
-    )
-    forest.fit(np.concatenate(rows), np.concatenate(answers)).set_params(n_jobs=1)
-    return [_asked(forest, one) for one in known]
+    forest = grown(np.concatenate(rows), np.concatenate(answers), TREES, seed)
+    return [_probability(forest, one) for one in known]
 
 
 def _described(one: Known, places: np.ndarray) -> np.ndarray:
@@ -168,13 +162,11 @@ def _described(one: Known, places: np.ndarray) -> np.ndarray:
     return np.concatenate([seen, one.more.reshape(len(one.more), -1).T[places]], axis=1)
 
 
-def _asked(forest: object, one: Known) -> Volume:
+def _probability(forest: object, one: Known) -> Volume:
     places = np.flatnonzero(one.asked)
     probability = np.zeros(one.part.shape, np.float32)
     if len(places):
-        rows = _described(one, places)
-        pieces = [forest.predict_proba(rows[k : k + CHUNK])[:, 1] for k in range(0, len(rows), CHUNK)]
-        probability.ravel()[places] = np.concatenate(pieces)
+        probability.ravel()[places] = asked(forest, _described(one, places))[:, 1]
     return one.part.with_array(probability, name="probability")
 
 
