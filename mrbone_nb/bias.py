@@ -151,7 +151,7 @@ def n4_bias_correction(
     return _flatten(image, log_field, factors, inside)
 
 
-@step(preview="none", bytes_per_voxel=250)
+@step(preview="none", bytes_per_voxel=150)
 def adaptive_equalization(
     image: Image,
     mask: Mask | None = None,
@@ -175,7 +175,7 @@ def adaptive_equalization(
     spacing
         (plane, row, column) in mm.
     kernel
-        Edge of the boxes whose histograms are taken.
+        Edge of the boxes whose histograms are taken, about: a whole number of them fills the scan.
     clip
         Largest share of a box in one gray value; more gives more contrast.
     share
@@ -205,7 +205,8 @@ def adaptive_equalization(
     scaled = (image.astype(np.float64) - low) / (high - low)
     columns = image.shape[2]
     scaled = np.pad(scaled, [(0, 0), (0, 0), (0, max(0, 5 - columns))], mode="edge")  # 3 or 4 would be taken for colors
-    box = tuple(int(np.clip(round(kernel / s), 1, n)) for s, n in zip(spacing, scaled.shape, strict=True))
+    whole = [max(1, round(n * s / kernel)) for s, n in zip(spacing, scaled.shape, strict=True)]
+    box = tuple(-(-n // count) for n, count in zip(scaled.shape, whole, strict=True))  # no box is mostly padding
     even = low + (high - low) * equalize_adapthist(scaled, box, clip_limit=clip)[..., :columns]
     mixed = (1 - share) * image + share * even
     return mixed if mask is None else np.where(mask, mixed, image)
