@@ -13,6 +13,7 @@ from .files import check_writable, refuse_blocked
 from .intake.issues import check_accept
 from .labelfile import SUFFIXES, has_sidecar, read_image, suffix_of, write_image
 from .measure import describe_grid, refuse_other_grid
+from .strokes import read_strokes
 from .volume import Volume
 
 OFF_GRID = 0.01  # share of a voxel by which grids may be apart and still coincide
@@ -62,7 +63,7 @@ def write_labels(
     """
     path, suffix = Path(path), suffix_of(path)
     if not suffix:
-        raise InputError(f"{path.name}: unknown kind of label map; known are {', '.join(SUFFIXES)} and .dcm")
+        raise InputError(f"{path.name}: unknown kind of label map; known are {', '.join(SUFFIXES)}, .dcm, and .json of strokes")
     values = _labels_of(labels, scan)
     beside = has_sidecar(path)
     if values[-1] > LAST and not beside:
@@ -86,7 +87,8 @@ def read_labels(
     Parameters
     ----------
     path
-        A ``.nii``, ``.nii.gz``, ``.nrrd``, ``.seg.nrrd``, ``.mha`` or DICOM-SEG (``.dcm``) file.
+        A ``.nii``, ``.nii.gz``, ``.nrrd``, ``.seg.nrrd``, ``.mha`` or DICOM-SEG (``.dcm``) file, or strokes that
+        were painted in a notebook (``.json``).
     like
         A scan onto whose grid the labels are put: 3D Slicer saves only the box around the segments.
     accept
@@ -111,10 +113,13 @@ def read_labels(
         from .dicomseg import read_dicom_seg
 
         labels, table = read_dicom_seg(path)
+    elif path.suffix.lower() == ".json":
+        strokes = read_strokes(path, like)
+        labels, table = strokes.volume(), strokes.table
     elif suffix:
         labels, table = read_image(path, accept)
     else:
-        raise InputError(f"{path.name}: unknown kind of label map; known are {', '.join(SUFFIXES)} and .dcm")
+        raise InputError(f"{path.name}: unknown kind of label map; known are {', '.join(SUFFIXES)}, .dcm, and .json of strokes")
     return (labels if like is None else onto_grid(labels, like)), table
 
 

@@ -234,7 +234,7 @@ def test_a_page_holds_views_pictures_and_code(tmp_path):
     assert "image = mb.gaussian(image, spacing=volume.spacing, sigma=0.7)" in page
     assert not re.search(r"<(script|link|img)[^>]*(src|href)=[\"'](https?:)?//", page)
     states = [json.loads(s) for s in re.findall(r'<script id="mb-\d+" type="application/json">(.*?)</script>', page, re.S)]
-    assert [set(s["buffers"]) for s in states] == [{"image", "labels", "seeds"}, {"data"}]
+    assert [set(s["buffers"]) for s in states] == [{"image", "labels", "seeds", "other", "after"}, {"data"}]
     assert all(f'id="{s["module"]}"' in page for s in states)
 
 

@@ -20,7 +20,7 @@ PACKAGE = ROOT / "mrbone_nb"
 ORDER = """
     errors volume step files bones memory progress privacy
     morphology grids diffusion slices mesh meshfile
-    intake labelfile
+    intake labelfile strokes
     bias filters segment shape cleanup lift
     trace surface measure
     recipe record

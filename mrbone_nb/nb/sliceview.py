@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import gzip
-import io
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +13,22 @@ from PIL import Image
 
 from ..bones import LabelTable
 from ..errors import InputError
-from ..picture import ELSE_COLOR, contact_sheet, window_of
+from ..picture import ELSE_COLOR, contact_sheet
 from ..recipe import on_grid
 from ..step import EVERYTHING_ELSE
 from ..views import Plane, view_of
 from ..volume import Volume
 from .drawing import png
+from .live import someone_watches
+from .turned import Turned, gray, jpeg, packed, window
 
 ROOM = 960  # pixels that the planes side by side may take, unless a scale is given
 TILE = 160  # pixels of each slice in the still picture
 MANY = 10_000_000  # voxels; larger scans are sent as JPEG slices, to be looked at, not measured
-QUALITY = 85
 PLANES = ("axial", "coronal", "sagittal")
+STATIC = Path(__file__).parent / "static" / "slices"
+PARTS = ("base", "scan", "history", "layers", "pane", "tools", "bars", "view")
+MAPS = ("labels", "seeds", "other")
 
 
 def look(
@@ -34,6 +36,8 @@ def look(
     labels: Volume | np.ndarray | None = None,
     *,
     seeds: Volume | np.ndarray | None = None,
+    other: Volume | np.ndarray | None = None,
+    after: Volume | np.ndarray | None = None,
     table: LabelTable | None = None,
     planes: tuple[Plane, ...] | None = None,
     scale: float | None = None,
@@ -41,8 +45,8 @@ def look(
 ) -> SliceView:
     """Scroll through a scan: the wheel or the arrow keys change the slice, a click moves all three planes there.
 
-    Labels are drawn as outlines, strokes as a veil. A still picture of all slices is stored beside the view
-    for where it cannot run.
+    Labels are drawn as outlines, strokes as a veil; ``?`` lists the keys. A still picture of all slices is stored
+    beside the view for where it cannot run.
 
     Parameters
     ----------
@@ -52,6 +56,10 @@ def look(
         A label map or mask on its grid.
     seeds
         Strokes on its grid; 255 is everything else.
+    other
+        A second label map, to compare with the first: behind a curtain, or by what only one of them has.
+    after
+        Other gray values on the same grid, such as a filter's result, behind the same curtain.
     table
         Names and colors of the labels.
     planes
@@ -72,29 +80,40 @@ def look(
     InputError
         The labels or strokes do not lie on the scan's grid, or a plane is unknown.
     """
+    given = {"labels": labels, "seeds": seeds, "other": other}
+    check(volume, scale)
+    maps = {name: on_grid(name, value, volume) for name, value in given.items() if value is not None}
+    return SliceView(volume, maps, table or LabelTable(), names_of(volume, planes), scale, fill, after=after)
+
+
+def check(volume: Volume, scale: float | None) -> None:
+    """Refuse what cannot be shown."""
     if not isinstance(volume, Volume):
         raise InputError(f"{type(volume).__name__}: expected a Volume, as read gives it")
+    if scale is not None and not 0.1 <= scale <= 20:
+        raise InputError(f"scale={scale}: expected 0.1 to 20 pixels for a mm")
+
+
+def names_of(volume: Volume, planes: tuple[Plane, ...] | None) -> tuple[str, ...]:
+    """The planes that are shown, in their order."""
     native = view_of(volume).name
     planes = (native, *(p for p in PLANES if p != native)) if planes is None else planes
     names = tuple(dict.fromkeys(view_of(volume, plane).name for plane in planes))
     if not names:
         raise InputError("planes: give at least one of axial, coronal, sagittal")
-    if scale is not None and not 0.1 <= scale <= 20:
-        raise InputError(f"scale={scale}: expected 0.1 to 20 pixels for a mm")
-    given = {"labels": labels, "seeds": seeds}
-    maps = {name: on_grid(name, value, volume) for name, value in given.items() if value is not None}
-    return SliceView(volume, maps, table or LabelTable(), names, scale, fill)
+    return names
 
 
 class SliceView(anywidget.AnyWidget):
     """Show slices of a scan with labels and strokes; made by `look`.
 
-    The front end has the whole scan, so that scrolling asks no kernel.
+    The front end has the whole scan, so that scrolling asks no kernel. A large scan comes there slice by slice,
+    those near the one that is shown first.
     """
 
-    _esm = Path(__file__).parent / "static" / "slices.js"
+    _esm = "\n".join((STATIC / f"{part}.js").read_text(encoding="utf-8") for part in PARTS)
     image = traitlets.Bytes().tag(sync=True)
-    codec = traitlets.Unicode().tag(sync=True)
+    codec = traitlets.Unicode().tag(sync=True)  # "gzip", "jpeg", or "stream": slices are asked for
     ends = traitlets.List().tag(sync=True)  # of JPEG slices in `image`
     across = traitlets.Int(0).tag(sync=True)  # the axis across them
     values = traitlets.List().tag(sync=True)  # gray values that 0 and 255 stand for
@@ -104,11 +123,14 @@ class SliceView(anywidget.AnyWidget):
     flipped = traitlets.List().tag(sync=True)  # whether the scan's own array runs the other way along an axis
     labels = traitlets.Bytes().tag(sync=True)
     seeds = traitlets.Bytes().tag(sync=True)
+    other = traitlets.Bytes().tag(sync=True)
+    after = traitlets.Bytes().tag(sync=True)
     names = traitlets.Dict().tag(sync=True)
     planes = traitlets.List().tag(sync=True)
     position = traitlets.List().tag(sync=True)
     scale = traitlets.Float(1.5).tag(sync=True)
     fill = traitlets.Bool(False).tag(sync=True)
+    painted = traitlets.Unicode("").tag(sync=True)  # the map that may be drawn on
 
     def __init__(
         self,
@@ -118,43 +140,132 @@ class SliceView(anywidget.AnyWidget):
         planes: tuple[str, ...],
         scale: float | None,
         fill: bool,
+        after: Volume | np.ndarray | None = None,
+        **more: Any,
     ) -> None:
         self._volume, self._table, self._maps = volume, table, {}
         self._native = view_of(volume).name
-        turned = volume.reorient("LPS")  # the front end knows this order alone
+        self._turn = turn = Turned(volume)
+        self._ends = window(volume)
         widths = {"axial": 2, "coronal": 2, "sagittal": 1}
-        room = sum(turned.shape[widths[p]] * turned.spacing[widths[p]] for p in planes)
+        room = sum(turn.shape[widths[p]] * turn.scan.spacing[widths[p]] for p in planes)
         super().__init__(
-            **_encode(turned),
-            shape=list(turned.shape),
-            spacing=list(turned.spacing),
-            affine=turned.affine.round(5).tolist(),
-            flipped=[bool(d) for d in _flipped(volume, turned)],
+            **self._encode(),
+            shape=list(turn.shape),
+            spacing=list(turn.scan.spacing),
+            affine=turn.scan.affine.round(5).tolist(),
+            flipped=list(turn.flipped),
             planes=list(planes),
             scale=ROOM / room if scale is None else float(scale),
             fill=fill,
+            **more,
         )
-        self.show(**maps)
-        self.position = _middle(turned.shape, [self._turned(m) for m in self._maps.values()])
+        self.on_msg(self._heard)
+        self.show(**maps, after=after)
+        self.position = middle(turn.shape, [turn.array(m) for m in self._maps.values()])
 
-    def show(self, labels: Volume | np.ndarray | None = None, *, seeds: Volume | np.ndarray | None = None) -> None:
-        """Show other labels or strokes on the same slices, where the view is now."""
-        for name, given in (("labels", labels), ("seeds", seeds)):
-            if given is not None:
-                self._maps[name] = on_grid(name, given, self._volume)
-        packed = {name: gzip.compress(self._turned(m).tobytes(), 6, mtime=0) for name, m in self._maps.items()}
+    # --- what is shown ---------------------------------------------------------------------------------
+
+    def show(
+        self,
+        labels: Volume | np.ndarray | None = None,
+        *,
+        seeds: Volume | np.ndarray | None = None,
+        other: Volume | np.ndarray | None = None,
+        after: Volume | np.ndarray | None = None,
+    ) -> None:
+        """Show other labels, strokes or gray values on the same slices, where the view is now."""
+        given = {"labels": labels, "seeds": seeds, "other": other}
+        new = {name: on_grid(name, value, self._volume) for name, value in given.items() if value is not None}
+        self._maps |= new
+        quick = someone_watches()
         with self.hold_sync():
-            self.names = _names(self._maps.values(), self._table)
-            for name, value in packed.items():
-                setattr(self, name, value)
+            self.names = self._names()
+            for name, array in new.items():
+                setattr(self, name, packed(self._turn.array(array), quick))
+            if after is not None:
+                self.after = packed(self._gray_after(after), quick)
 
-    def _turned(self, array: np.ndarray) -> np.ndarray:
-        return self._volume.with_array(array).reorient("LPS").array
+    def show_slab(self, name: str, array: np.ndarray, axis: int, first: int) -> None:
+        """Show some slices of ``name`` ("labels", "seeds", "other" or "after"), computed anew, without the rest.
+
+        For sliders: sends these slices alone. What the rest of the map was is forgotten in the front end until
+        `show` gives a whole one.
+
+        Parameters
+        ----------
+        name
+            The map.
+        array
+            Its slices, as long along ``axis`` as there are slices, and the scan's size along the others.
+        axis, first
+            The scan's own axis across them, and the number of the first.
+        """
+        count = array.shape[axis]
+        turned_axis, turned_first = self._turn.slab(axis, first, count)
+        data = self._turn.array(self._gray_after(array, turn=False) if name == "after" else array.astype(np.uint8))
+        if name != "after":
+            self._learn_names(array)
+        message = {"kind": "slab", "map": name, "axis": turned_axis, "first": turned_first, "count": count}
+        self.send(message, [np.ascontiguousarray(data).tobytes()])
+
+    def clear(self, *names: str) -> None:
+        """Take maps away: any of "labels", "seeds", "other", "after"."""
+        for name in names:
+            self._maps.pop(name, None)
+            setattr(self, name, b"")
+
+    def _learn_names(self, array: np.ndarray) -> None:
+        """Names and colors of numbers that were not there before."""
+        known = set(self.names)
+        if {str(n) for n in np.unique(array)} - {"0"} - known:
+            self.names = self._names(array)
+
+    def _names(self, *more: np.ndarray) -> dict[str, dict[str, Any]]:
+        return _names((*self._maps.values(), *more), self._table)
+
+    def _gray_after(self, given: Volume | np.ndarray, turn: bool = True) -> np.ndarray:
+        """Gray values of the picture behind the curtain; black and white stay as the first whole one had them."""
+        array = given.array if isinstance(given, Volume) else np.asarray(given)
+        if turn or not hasattr(self, "_after_ends"):
+            whole = self._volume.with_array(array) if array.shape == self._volume.shape else Volume(array, (1, 1, 1))
+            self._after_ends = window(whole)
+        bits = gray(array, self._after_ends)
+        return self._turn.array(bits) if turn else bits
+
+    def _encode(self) -> dict[str, Any]:
+        """The scan in 8 bits, as the front end takes it: packed without loss, or JPEG slices where it is large."""
+        values = {"values": list(self._ends)}
+        turned = self._turn.array(self._volume.array)
+        if turned.size <= MANY:
+            return {"codec": "gzip", "image": packed(gray(turned, self._ends)), **values}
+        axis = int(np.argmax(self._turn.scan.spacing))
+        if someone_watches():
+            return {"codec": "stream", "across": axis, **values}
+        parts = [jpeg(gray(plane, self._ends)) for plane in np.moveaxis(turned, axis, 0)]
+        ends = np.cumsum([len(part) for part in parts]).tolist()
+        return {"codec": "jpeg", "image": b"".join(parts), "ends": ends, "across": axis, **values}
+
+    # --- what the front end asks for ---------------------------------------------------------------------
+
+    def _heard(self, _: Any, message: dict[str, Any], buffers: list[Any]) -> None:
+        kind = message.get("kind")
+        if kind == "want":
+            planes = np.moveaxis(self._turn.array(self._volume.array), self.across, 0)
+            parts = [jpeg(gray(planes[k], self._ends)) for k in message["slices"]]
+            self.send({"kind": "slices", "slices": message["slices"]}, parts)
+        elif kind == "value":
+            place = tuple(message["position"])
+            value = float(self._turn.array(self._volume.array)[place])
+            self.send({"kind": "value", "position": list(place), "value": value})
+
+    # --- a picture for where no widget runs ----------------------------------------------------------------
 
     def picture(self) -> Image.Image:
         """The still picture: all slices as they were taken, with outlines and strokes."""
         look = {"plane": self._native, "table": self._table, "tile": TILE, "outline": not self.fill}
-        return contact_sheet(self._volume, **look, **self._maps)
+        maps = {name: self._maps[name] for name in ("labels", "seeds") if name in self._maps}
+        return contact_sheet(self._volume, **look, **maps)
 
     def _repr_mimebundle_(self, **words: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         bundle = super()._repr_mimebundle_(**words)
@@ -162,12 +273,6 @@ class SliceView(anywidget.AnyWidget):
             bundle[0]["image/png"] = base64.b64encode(png(self.picture())).decode()
             bundle[0]["text/plain"] = f"slices of {self._volume.name}"
         return bundle
-
-
-def _flipped(volume: Volume, turned: Volume) -> np.ndarray:
-    """For each axis of the turned scan, whether the scan's own array runs the other way."""
-    steps = np.linalg.solve(volume.affine[:3, :3], turned.affine[:3, :3])  # from turned index to own index
-    return steps.sum(axis=0) < 0
 
 
 def _names(maps: Any, table: LabelTable) -> dict[str, dict[str, Any]]:
@@ -179,27 +284,10 @@ def _names(maps: Any, table: LabelTable) -> dict[str, dict[str, Any]]:
     return names | (other if EVERYTHING_ELSE in numbers else {})
 
 
-def _middle(shape: tuple[int, int, int], maps: list[np.ndarray]) -> list[int]:
+def middle(shape: tuple[int, int, int], maps: list[np.ndarray]) -> list[int]:
     """The slices with most bone, or those in the middle."""
     position = [n // 2 for n in shape]
     for bones in ((m > 0) & (m < EVERYTHING_ELSE) for m in maps):
         if bones.any():
             return [int(bones.sum(axis=tuple(a for a in range(3) if a != axis)).argmax()) for axis in range(3)]
     return position
-
-
-def _encode(volume: Volume) -> dict[str, Any]:
-    """The scan in 8 bits, as the front end takes it: packed without loss, or JPEG slices where it is large."""
-    low, high = window_of(volume)
-    gray = np.clip((volume.array.astype(np.float32) - low) * (255 / (high - low)), 0, 255).round().astype(np.uint8)
-    values = {"values": [low, high]}
-    if gray.size <= MANY:
-        return {"codec": "gzip", "image": gzip.compress(gray.tobytes(), 6, mtime=0), **values}
-    axis = int(np.argmax(volume.spacing))
-    parts = []
-    for plane in np.moveaxis(gray, axis, 0):
-        stream = io.BytesIO()
-        Image.fromarray(np.ascontiguousarray(plane)).save(stream, "JPEG", quality=QUALITY)
-        parts.append(stream.getvalue())
-    ends = np.cumsum([len(part) for part in parts]).tolist()
-    return {"codec": "jpeg", "image": b"".join(parts), "ends": ends, "across": axis, **values}
