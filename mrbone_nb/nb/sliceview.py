@@ -28,7 +28,6 @@ MANY = 10_000_000  # voxels; larger scans are sent as JPEG slices, to be looked 
 PLANES = ("axial", "coronal", "sagittal")
 STATIC = Path(__file__).parent / "static" / "slices"
 PARTS = ("base", "scan", "history", "layers", "pane", "tools", "bars", "view")
-MAPS = ("labels", "seeds", "other")
 
 
 def look(
@@ -80,9 +79,8 @@ def look(
     InputError
         The labels or strokes do not lie on the scan's grid, or a plane is unknown.
     """
-    given = {"labels": labels, "seeds": seeds, "other": other}
     check(volume, scale)
-    maps = {name: on_grid(name, value, volume) for name, value in given.items() if value is not None}
+    maps = maps_on(volume, labels=labels, seeds=seeds, other=other)
     return SliceView(volume, maps, table or LabelTable(), names_of(volume, planes), scale, fill, after=after)
 
 
@@ -92,6 +90,12 @@ def check(volume: Volume, scale: float | None) -> None:
         raise InputError(f"{type(volume).__name__}: expected a Volume, as read gives it")
     if scale is not None and not 0.1 <= scale <= 20:
         raise InputError(f"scale={scale}: expected 0.1 to 20 pixels for a mm")
+
+
+def maps_on(volume: Volume, **given: Volume | np.ndarray | None) -> dict[str, np.ndarray]:
+    """The maps that are given, checked to lie on the scan's grid; the one to compare with is a label map too."""
+    kinds = {"seeds": "seeds"}
+    return {n: on_grid(kinds.get(n, "labels"), value, volume) for n, value in given.items() if value is not None}
 
 
 def names_of(volume: Volume, planes: tuple[Plane, ...] | None) -> tuple[str, ...]:
@@ -175,8 +179,7 @@ class SliceView(anywidget.AnyWidget):
         after: Volume | np.ndarray | None = None,
     ) -> None:
         """Show other labels, strokes or gray values on the same slices, where the view is now."""
-        given = {"labels": labels, "seeds": seeds, "other": other}
-        new = {name: on_grid(name, value, self._volume) for name, value in given.items() if value is not None}
+        new = maps_on(self._volume, labels=labels, seeds=seeds, other=other)
         self._maps |= new
         quick = someone_watches()
         with self.hold_sync():

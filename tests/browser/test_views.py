@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import time
-
 import numpy as np
 import pytest
-from PIL import Image
 
 pytest.importorskip("anywidget", reason="needs the extra `notebook`")
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra `test`")
 
 from lab import BROWSER, CHROMIUM, KNOWN, Lab, page_of
+from pixels import changes, grab, middle
 
 pytestmark = [
     pytest.mark.browser,
@@ -56,30 +53,6 @@ def page_with(cells, path):
     notebook = new_notebook(cells=[new_code_cell(code) for code in cells])
     NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
     return mb.write_html(notebook, path).as_uri()
-
-
-def grab(place):
-    return np.asarray(Image.open(io.BytesIO(place.screenshot())).convert("RGB")).astype(int)
-
-
-def changes(place, before, by=1.0, seconds=15):
-    """Wait until an element looks different."""
-    end = time.time() + seconds
-    while time.time() < end:
-        now = grab(place)
-        if now.shape != before.shape or np.abs(now - before).mean() > by:
-            return True
-        time.sleep(0.1)
-    return False
-
-
-def middle(place):
-    """The middle of an element, once it no longer moves: Lab scrolls after each run."""
-    place.scroll_into_view_if_needed()
-    box = None
-    while box != (box := place.bounding_box()):
-        place.page.wait_for_timeout(150)
-    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
 def check_slices(page):
