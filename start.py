@@ -283,7 +283,18 @@ def demo(_):
     return 0
 
 
+def keep_views():
+    """Let JupyterLab save what the views show along with the notebook; somebody's own choice is left alone."""
+    path = os.path.join(VENV, "share", "jupyter", "lab", "settings", "overrides.json")
+    if not os.path.exists(path):
+        if not os.path.isdir(os.path.dirname(path)):
+            os.makedirs(os.path.dirname(path))
+        with open(path, "w") as file:
+            file.write('{"@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": true}}\n')
+
+
 def lab(arguments):
+    keep_views()
     print("Opening JupyterLab; Ctrl-C ends it.")
     child = subprocess.Popen([PYTHON, "-m", "jupyterlab"] + arguments, cwd=ROOT, env=environment())
     while True:

@@ -65,6 +65,9 @@ class Lab:
         news = self.folder / "set" / "@jupyterlab" / "apputils-extension"  # no question that covers half of the page
         news.mkdir(parents=True)
         (news / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}', "utf-8")
+        widgets = self.folder / "set" / "@jupyter-widgets" / "jupyterlab-manager"  # what `start.py lab` sets too
+        widgets.mkdir(parents=True)
+        (widgets / "plugin.jupyterlab-settings").write_text('{"saveState": true}', "utf-8")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
