@@ -15,6 +15,7 @@ from .export import write_labels
 from .files import check_writable, make_folder, refuse_blocked, safe_name, write_atomic, write_text
 from .labelfile import suffix_of
 from .recipe import Result
+from .strokes import Strokes
 from .surface import mesh_names, write_mesh
 from .surface import surface as extract_surface
 from .volume import Volume
@@ -93,6 +94,7 @@ def save(
     formats: Sequence[str] = ("stl",),
     picture: bool = True,
     start: Volume | None = None,
+    strokes: Strokes | None = None,
     overwrite: bool = False,
 ) -> dict[str, Path]:
     """Save a result with all that is needed to trust it and to make it again.
@@ -114,6 +116,8 @@ def save(
         Whether all slices are drawn into one picture.
     start
         The label map that the recipe began with, if any.
+    strokes
+        The strokes one by one, if they were painted in a notebook; they must give the result's seeds.
     overwrite
         Whether files that are there already may be replaced.
 
@@ -123,10 +127,15 @@ def save(
         What each file is, and its path. A model that cannot be made is missing; the record says why.
     """
     table = _table_of(result, table)
+    if strokes is not None and (result.seeds is None or not np.array_equal(strokes.array(), result.seeds.array)):
+        raise InputError("strokes: they have changed since this result was made; run it again, or leave them out")
     words = dict(picture=picture, seeds=result.seeds is not None, start=start is not None, overwrite=overwrite)
     files = planned(result.volume, folder, table, formats=formats, **words)
+    drawn = {"strokes": strokes, "edits": result.edits}
+    texts = _drawn(files["record"], {kind: some for kind, some in drawn.items() if some is not None}, table)
+    check_writable(folder, [path.name for path, _ in texts.values()], overwrite)
     make_folder(folder)
-    return _write(result, files, table, start, formats, overwrite)
+    return _write(result, files, table, start, formats, overwrite, texts)
 
 
 def save_beside(
@@ -144,7 +153,10 @@ def save_beside(
     """
     words = dict(seeds=result.seeds is not None, start=start is not None, overwrite=overwrite)
     files = planned_beside(result.volume, path, **words)
-    return _write(result, files, _table_of(result, table), start, (), overwrite)
+    table = _table_of(result, table)
+    texts = _drawn(files["record"], {} if result.edits is None else {"edits": result.edits}, table)
+    check_writable(Path(path).parent, [path.name for path, _ in texts.values()], overwrite)
+    return _write(result, files, table, start, (), overwrite, texts)
 
 
 def save_image(volume: Volume, path: Path | str, *, overwrite: bool = False) -> Path:
@@ -197,6 +209,13 @@ def _beside(path: Path, stem: str, seeds: bool, start: bool) -> dict[str, Path]:
     return files | {"record": path.with_name(f"{stem}_record.json")}
 
 
+def _drawn(record_path: Path, drawn: dict[str, Strokes], table: LabelTable) -> dict[str, tuple[Path, str]]:
+    """Where strokes and changes by hand go, beside the record, and the text of their files."""
+    stem = record_path.name.removesuffix("_record.json")
+    names = {kind: record_path.with_name(f"{stem}_{kind}.json") for kind in drawn}
+    return {kind: (names[kind], Strokes(s.scan, s.done, s.table or table).to_json()) for kind, s in drawn.items()}
+
+
 def _models(folder: Path, stem: str, table: LabelTable, formats: Sequence[str]) -> dict[str, Path]:
     """One file a label and format."""
     for suffix in formats:
@@ -225,9 +244,12 @@ def _write(
     start: Volume | None,
     formats: Sequence[str],
     overwrite: bool,
+    texts: dict[str, tuple[Path, str]],
 ) -> dict[str, Path]:
     """Write all files, the record last, so that where there is a record all is there."""
     scan = result.volume
+    for kind, (path, text) in texts.items():
+        files[kind] = write_text(path, text, overwrite)
     write_labels(result.labels, files["labels"], table, scan=scan, overwrite=overwrite)
     for kind, volume in (("seeds", result.seeds), ("start", start)):
         if volume is not None:
@@ -289,6 +311,8 @@ def _write_record(
     data = record.make_record(result, seeds_name=files["seeds"].name if "seeds" in files else None, start=start)
     if start is not None:
         data["inputs"]["start"]["name"] = files["start"].name
+    if result.edits is not None:
+        data["inputs"]["edits"]["name"] = files["edits"].name
     data["outputs"]["labels"]["name"] = files["labels"].name
     data["outputs"]["files"] = hashes(path for what, path in files.items() if what != "record")
     data["outputs"] |= found

@@ -19,6 +19,7 @@ from . import memory
 from .errors import InputError
 from .lift import each_label
 from .step import EVERYTHING_ELSE, SLOTS, Call, Step, find_step
+from .strokes import Strokes
 from .surface import SURFACE_PARAMS
 from .volume import Volume
 
@@ -222,6 +223,11 @@ class Result:
     seconds: Mapping[str, float] = field(default_factory=dict)
     crop: tuple[tuple[int, int], ...] | None = None
     notes: tuple[str, ...] = ()
+    edits: Strokes | None = None
+
+    def mended(self, edits: Strokes) -> Result:
+        """The same result with what was then changed in it by hand, which `save` keeps beside the record."""
+        return replace(self, labels=self.volume.with_array(edits.array(self.labels.array)), edits=edits)
 
     @property
     def present(self) -> list[int]:

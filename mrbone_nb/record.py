@@ -21,6 +21,7 @@ from . import __version__
 from .errors import InputError
 from .recipe import Recipe, Result, load_json, on_grid
 from .step import Call
+from .strokes import Strokes
 from .volume import Volume
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ def make_record(result: Result, *, seeds_name: str | None = None, start: Volume 
         inputs["seeds"] = {"name": seeds_name, "voxels_sha256": array_sha256(result.seeds)}
     if start is not None:
         inputs["start"] = {"name": start.name, "voxels_sha256": array_sha256(_placed("labels", start, scan))}
+    if result.edits is not None:
+        inputs["edits"] = {"name": None, "voxels_sha256": result.edits.sha256}
     return {
         "schema": SCHEMA,
         "kind": "mrbone_nb record",
@@ -201,6 +204,7 @@ def replay(
     *,
     seeds: Volume | None = None,
     start: Volume | None = None,
+    edits: Strokes | None = None,
     progress: Callable[[Iterable[Call]], Iterable[Call]] = iter,
 ) -> tuple[Result, bool]:
     """Run a record's recipe again and tell whether the same bits came out.
@@ -213,6 +217,8 @@ def replay(
         The scan.
     seeds, start
         The strokes and the label map to start from that lie beside the record.
+    edits
+        What was changed by hand in the end, which lies there too.
     progress
         Wraps the calls, as tqdm does.
 
@@ -237,6 +243,11 @@ def replay(
             _expect_same(name, words[slot], recorded[name])
     recipe = Recipe.from_dict(record["recipe"], "record")
     result = run_cropped(recipe, volume, record.get("crop"), progress=progress, **words)
+    if "edits" in recorded:
+        if edits is None or edits.sha256 != recorded["edits"]["voxels_sha256"]:
+            name = recorded["edits"].get("name")
+            raise InputError(f"the record needs its edits ({name}), as they were; they should lie beside the record")
+        result = result.mended(edits)
     return result, array_sha256(result.labels) == record["outputs"]["labels"]["voxels_sha256"]
 
 

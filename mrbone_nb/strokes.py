@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -81,6 +82,14 @@ class Strokes:
         for stroke in self.done:
             flat[stroke.voxels] = stroke.label
         return drawn
+
+    @property
+    def sha256(self) -> str:
+        """What tells these strokes from others: the digest of voxels and labels, one stroke after the other."""
+        digest = hashlib.sha256(str(self.scan.shape).encode())
+        for stroke in self.done:
+            digest.update(f"{stroke.label}:{stroke.runs.tolist()}".encode())
+        return digest.hexdigest()
 
     def volume(self) -> Volume:
         """The strokes as seeds with their place in space."""

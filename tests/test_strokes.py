@@ -83,3 +83,31 @@ def test_other_files_and_other_scans_are_refused(tmp_path):
         mb.read_labels(path)
     with pytest.raises(InputError, match="no such file"):
         read_strokes(tmp_path / "none.json")
+
+
+def test_strokes_and_changes_by_hand_lie_beside_the_record(tmp_path):
+    """What was painted is kept stroke by stroke, and what was mended is mended again by a replay."""
+    from scenes import bones
+
+    scene = bones((6, 24, 22), (4.0, 2.0, 2.2))
+    scan = Volume(scene.arrays["image"], scene.spacing, name="knee")
+    seeds = scene.arrays["seeds"]
+    painted = Strokes(scan, [Stroke.of(n, np.flatnonzero(seeds == n)) for n in (1, 2, 255)])
+    result = mb.Recipe((mb.Call("watershed", {}),), name="w").run(scan, seeds=painted.volume())
+    mended = result.mended(Strokes(scan, [Stroke.of(0, np.flatnonzero(result.labels.array == 1)[:9])]))
+    assert (mended.labels.array != result.labels.array).sum() == 9
+    files = mb.save(mended, tmp_path, formats=(), picture=False, strokes=painted)
+    record = mb.load_record(files["record"])
+    assert files["strokes"].name == "knee_desc-bone_strokes.json" and "knee_desc-bone_edits.json" in record["outputs"]["files"]
+    assert (read_strokes(files["strokes"], scan).array() == seeds).all()
+    edits = read_strokes(files["edits"], scan)
+    again, same = mb.replay(record, scan, seeds=painted.volume(), edits=edits)
+    assert same and (again.labels.array == mended.labels.array).all()
+    with pytest.raises(InputError, match="needs its edits"):
+        mb.replay(record, scan, seeds=painted.volume())
+    with pytest.raises(InputError, match="needs its edits"):
+        mb.replay(record, scan, seeds=painted.volume(), edits=painted)
+    with pytest.raises(InputError, match="changed since this result"):
+        mb.save(result, tmp_path / "b", strokes=Strokes(scan, painted.done[:1]))
+    with pytest.raises(InputError, match="exists already"):
+        mb.save(mended, tmp_path, formats=(), picture=False, strokes=painted)

@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..files import safe_path
 from ..progress import progress
 from ..recipe import Recipe, Result
+from ..strokes import Strokes
 from ..volume import Volume
 from .common import Answer, add_scan, columns, read_map, read_recorded, read_scan, renamed, say
 from .inputs import Inputs, add_inputs, cut_bones, read_inputs
@@ -200,7 +201,8 @@ def replay(args: argparse.Namespace) -> Answer:
     beside = {name: _beside(args, record, name, scan) for name in ("seeds", "start")}
     if args.output is not None:
         _check_output(args, scan)
-    result, same = run_again(record, scan, **{name: found[0] for name, found in beside.items()}, progress=progress)
+    words = {name: found[0] for name, found in beside.items()} | {"edits": _edits_beside(args, record, scan)}
+    result, same = run_again(record, scan, **words, progress=progress)
     differ, table = _compare(args, record, result)
     table = LabelTable({**beside["start"][1], **beside["seeds"][1], **table})
     files = {}
@@ -232,6 +234,14 @@ def _check_output(args: argparse.Namespace, scan: Volume) -> None:
     taken = [files[name] for name in ("labels", "names") if name in files and files[name].exists()]
     if taken and not args.overwrite:
         raise InputError(f"{taken[0]}: exists already; give another name, or --overwrite")
+
+
+def _edits_beside(args: argparse.Namespace, record: Mapping[str, Any], scan: Volume) -> Strokes | None:
+    """Read what was changed by hand in the end; it lies beside the record."""
+    from ..strokes import read_strokes
+
+    entry = record["inputs"].get("edits")
+    return None if entry is None else read_strokes(safe_path(Path(args.record).parent, entry["name"]), scan)
 
 
 def _beside(
