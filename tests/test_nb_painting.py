@@ -120,6 +120,19 @@ def test_a_file_keeps_the_strokes(tmp_path):
     assert (mb.read_labels(path, like=VOLUME)[0].array == again.array).all()
 
 
+def test_given_strokes_are_kept_too_and_stay(tmp_path):
+    path = tmp_path / "new folder" / "knee.json"
+    view = mb.paint(VOLUME, BONES, seeds=SEEDS, file=path)
+    page = Page(view)
+    assert (view.array == SEEDS).all() and not path.exists()
+    page.draw(1, [0, 1])
+    page.say(kind="undo", here=True)
+    page.say(kind="undo", here=False)
+    assert (view.array == SEEDS).all() and (mb.read_strokes(path).array() == SEEDS).all()
+    page.draw(1, [0, 1])
+    assert (mb.paint(VOLUME, BONES, seeds=SEEDS, file=path).array == view.array).all()
+
+
 def test_painted_strokes_are_taken_as_seeds():
     view = mb.paint(VOLUME, BONES, seeds=SEEDS)
     recipe = mb.Recipe((mb.Call("watershed", {}),))

@@ -12,6 +12,7 @@ import traitlets
 
 from ..bones import FIRST, LAST, Label, LabelTable, split_side
 from ..errors import InputError
+from ..files import make_folder
 from ..picture import ELSE_COLOR
 from ..recipe import on_grid
 from ..segment.outlines import fill_between_slices
@@ -22,6 +23,7 @@ from ..volume import Volume
 from .sliceview import SliceView, check, middle, names_of
 from .turned import packed
 
+GIVEN = "given"  # strokes that were drawn elsewhere; they are not undone
 GAP = 200.0  # mm; painted slices farther apart are not joined
 
 
@@ -47,9 +49,10 @@ def paint(
     bones
         Names of the bones, as in ``("right femur", "right tibia")``: labels 1, 2, …; or a table.
     file
-        Where the strokes are kept (``.json``). A file that is there is read, and drawn on.
+        Where the strokes are kept (``.json``). A file that is there is drawn on.
     seeds
-        Strokes from elsewhere to begin with, on the scan's grid; 255 is everything else.
+        Strokes from elsewhere to begin with, on the scan's grid; 255 is everything else. Where there is a ``file``
+        already, it holds them.
     labels
         A label map that is shown as outlines below.
     planes, scale
@@ -67,8 +70,16 @@ def paint(
     """
     check(volume, scale)
     maps = {} if labels is None else {"labels": on_grid("labels", labels, volume)}
-    base = np.zeros(volume.shape, np.uint8) if seeds is None else on_grid("seeds", seeds, volume)
-    return PaintView("seeds", base, volume, maps, table_of(bones), names_of(volume, planes), scale, False, file=file)
+    base = np.zeros(volume.shape, np.uint8)
+    given = () if seeds is None else _given(on_grid("seeds", seeds, volume))
+    look = (names_of(volume, planes), scale, False)
+    return PaintView("seeds", base, volume, maps, table_of(bones), *look, file=file, given=given)
+
+
+def _given(seeds: np.ndarray) -> tuple[Stroke, ...]:
+    """Strokes from elsewhere, a stroke for each label."""
+    numbers = (int(n) for n in np.unique(seeds) if n)
+    return tuple(Stroke.of(n, np.flatnonzero(seeds == n), {"tool": GIVEN}) for n in numbers)
 
 
 def edit(
@@ -128,7 +139,14 @@ class PaintView(SliceView):
     edits = traitlets.Int(0)
 
     def __init__(
-        self, target: str, base: np.ndarray, volume: Volume, *words: Any, file: Path | str | None = None, **more: Any
+        self,
+        target: str,
+        base: np.ndarray,
+        volume: Volume,
+        *words: Any,
+        file: Path | str | None = None,
+        given: tuple[Stroke, ...] = (),
+        **more: Any,
     ) -> None:
         self._target, self._base = target, base
         self._file = None if file is None else Path(file)
@@ -136,7 +154,7 @@ class PaintView(SliceView):
             raise InputError(f"{self._file.name}: strokes are kept in a .json file")
         maps, table, *rest = words
         there = self._file is not None and self._file.is_file()
-        self.strokes = read_strokes(self._file, volume) if there else Strokes(volume)
+        self.strokes = read_strokes(self._file, volume) if there else Strokes(volume, given)
         self.strokes.table = LabelTable({**self.strokes.table, **table})
         self._undone: list[Stroke] = []
         self._stale = False
@@ -215,7 +233,7 @@ class PaintView(SliceView):
         self._changed()
 
     def _back(self, here: bool) -> None:
-        if self.strokes.done:
+        if self.strokes.done and self.strokes.done[-1].how.get("tool") != GIVEN:
             stroke = self.strokes.done.pop()
             self._undone.append(stroke)
             self._array = self.strokes.array(self._base)
@@ -253,6 +271,7 @@ class PaintView(SliceView):
         self._stale = True
         self._maps[self._target] = self._array
         if self._file is not None:
+            make_folder(self._file.parent)
             self.strokes.save(self._file)
         self.edits += 1
 
