@@ -9,6 +9,7 @@ from cli_scene import KNEE
 
 import mrbone_nb as mb
 from mrbone_nb.outputs import save_image
+from mrbone_nb.strokes import Stroke, Strokes
 
 
 @pytest.fixture
@@ -60,3 +61,24 @@ def test_check_private_names_what_it_finds(segmented, ok, mrbone, bad, tmp_path)
     kinds = {finding["kind"] for finding in json.loads(out)["findings"]}
     assert code == 1 and kinds == {"patient tag", "path"}
     assert "no such file" in bad("check-private", "none")
+
+
+def test_painted_strokes_and_changes_by_hand_are_replayed(ok, mrbone, files):
+    scan = mb.read(files["scan"])
+    seeds, table = mb.read_labels(files["seeds"], like=scan)
+    strokes = [Stroke.of(int(n), np.flatnonzero(seeds.array == n)) for n in np.unique(seeds.array) if n]
+    Strokes(scan, strokes, table).save("strokes.json")
+    ok("segment", files["scan"], "--seeds", "strokes.json", "--recipe", files["quick"], "-o", "a.nii.gz")
+    ok("segment", files["scan"], "--seeds", files["seeds"], "--recipe", files["quick"], "-o", "b.nii.gz")
+    assert (mb.read_labels("a.nii.gz")[0].array == mb.read_labels("b.nii.gz")[0].array).all()
+    result = mb.Recipe.load(files["quick"]).run(scan, seeds=seeds)
+    bone = np.flatnonzero(result.labels.array == 1)[:7]
+    mended = result.mended(Strokes(scan, [Stroke.of(0, bone)]))
+    record = mb.save(mended, "out", table=table, formats=())["record"]
+    assert ok("replay", record, files["scan"])[0]["same"] is True
+    assert ok("verify", record, "--scan", files["scan"])[0]["same"] is True
+    edits = next(record.parent.glob("*_edits.json"))
+    edits.write_text(edits.read_text().replace('"label": 0', '"label": 2'))
+    code, _, err = mrbone("replay", record, files["scan"])
+    assert code == 2 and "needs its edits" in err
+    assert mrbone("verify", record)[0] == 1
