@@ -16,9 +16,10 @@ except ImportError as _error:
 
 from .meshview import view3d
 from .modeview import explore
+from .picker import pick
 from .project import enter_project
 from .share import write_html
 from .sliceview import look
 from .tuner import Tuned, tune
 
-__all__ = ["Tuned", "enter_project", "explore", "look", "tune", "view3d", "write_html"]
+__all__ = ["Tuned", "enter_project", "explore", "look", "pick", "tune", "view3d", "write_html"]
