@@ -15,8 +15,8 @@ pytest.importorskip("anywidget", reason="needs the extra `notebook`")
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
-from PIL import Image
 from pickscene import copied, scan, write_many, write_series
+from PIL import Image
 
 import mrbone_nb as mb
 from mrbone_nb.errors import InputError
@@ -141,12 +141,14 @@ def test_the_choice_is_kept_in_a_file(folder, tmp_path):
     assert str(folder) not in kept.read_text()
     before = kept.read_bytes()
     other = mb.pick(KNEE, save_to=kept)
-    assert other.chosen == 1 and "saved choice" in other.remarks[0] and kept.read_bytes() == before
+    assert other.chosen == 1 and "saved choice" in other.common[0] and kept.read_bytes() == before
     other.chosen = 2
     assert json.loads(kept.read_text())["pick"]["echo"] == 5
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', '{"pick": {"schema": 2}}', '{"pick": {"schema": 1, "series": []}}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"a": 1}', '{"pick": {"schema": 2}}', '{"pick": {"schema": 1, "series": []}}']
+)
 def test_no_other_file_is_overwritten(tmp_path, text):
     (tmp_path / "mine.json").write_text(text)
     with pytest.raises(InputError, match="mine.json: not a choice that pick saved"):
@@ -223,7 +225,16 @@ def test_nobody_is_named(tmp_path):
         one.save_as(path)
     picker = picker_complete(mb.pick(tmp_path))
     told = json.dumps(picker.get_state(), default=str) + json.dumps(picker._bundle()[0], default=str)
-    for secret in ("Doe", "4711", "19700203", "20240506", "ACC-99", "Clinic", one.SeriesInstanceUID, one.StudyInstanceUID):
+    for secret in (
+        "Doe",
+        "4711",
+        "19700203",
+        "20240506",
+        "ACC-99",
+        "Clinic",
+        one.SeriesInstanceUID,
+        one.StudyInstanceUID,
+    ):
         assert secret not in told
 
 

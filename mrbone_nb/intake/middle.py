@@ -79,8 +79,6 @@ def _decoded(wanted: list[tuple[Row, Frame]]) -> Iterator[tuple[Row, Volume | st
             row, frame = wanted[k]
             del left[id(row)]
             yield row, image if isinstance(image, str) else _placed(row, frame, image)
-    except GeneratorExit:
-        raise
     except Exception:  # whatever is wrong with a file, it costs its picture and nothing else
         yield from ((row, NO_PIXELS) for row in left.values())
 
@@ -102,5 +100,5 @@ def _of_file(row: Row) -> Volume | str:
         return formats.load_middle(described, time)
     except InputError as error:
         return clean(str(error), 200)
-    except Exception:
+    except Exception:  # as above
         return NO_PIXELS

@@ -79,7 +79,7 @@ class SeriesPicker(anywidget.AnyWidget):
     head = traitlets.Unicode().tag(sync=True)
     colors = traitlets.Unicode(COLORS).tag(sync=True)
     rows = traitlets.List().tag(sync=True)
-    common = traitlets.List().tag(sync=True)  # doubts that many rows share
+    common = traitlets.List().tag(sync=True)  # what concerns many rows
     remarks = traitlets.List().tag(sync=True)
     thumbs = traitlets.Dict().tag(sync=True)  # number to a picture as data URL, or why there is none
     fixed = traitlets.List().tag(sync=True)  # accepted in Python, for all rows
@@ -110,8 +110,8 @@ class SeriesPicker(anywidget.AnyWidget):
             super().__init__(
                 head=head_of(self.inventory),
                 rows=[facts_of(run, row, self._begin(row), common) for run, row in zip(runs, shown, strict=True)],
-                common=said_once(self.inventory, common),
-                remarks=[*remark, *remarks_of(self.inventory)],
+                common=[*remark, *said_once(self.inventory, common)],
+                remarks=remarks_of(self.inventory),
                 fixed=list(accept),
             )
             if scan.archive:  # what was unpacked is gone afterwards
@@ -132,7 +132,9 @@ class SeriesPicker(anywidget.AnyWidget):
     def row(self) -> Row:
         """The chosen row of the inventory."""
         if self.chosen is None:
-            raise InputError(f"{self.head}: none is chosen, since none is in order by itself; click one, or give series=ROW")
+            raise InputError(
+                f"{self.head}: none is chosen, since none is in order by itself; click one, or give series=ROW"
+            )
         return self._rows[self.chosen]
 
     @property
@@ -214,7 +216,9 @@ class SeriesPicker(anywidget.AnyWidget):
         bundle = super()._repr_mimebundle_()
         if bundle:
             code = self.call if self.chosen is not None else "none is chosen"
-            bundle[0]["text/html"] = table_html(self.head, self.rows, self.thumbs, self.chosen, code, [*self.common, *self.remarks])
+            bundle[0]["text/html"] = table_html(
+                self.head, self.rows, self.thumbs, self.chosen, code, [*self.common, *self.remarks]
+            )
             bundle[0]["text/plain"] = f"{self.inventory}\n{code}"
         return bundle
 

@@ -11,7 +11,7 @@ from ..intake import Inventory, Row
 from ..intake.issues import clean, count
 from ..intake.rows import by
 
-HEAD = ("", "picture", "series", "matrix, spacing", "plane", "times", "marrow", "what to mind")
+HEAD = ("", "picture", "series", "matrix, spacing, times", "marrow", "what to mind")
 # Colors come from JupyterLab where it is there; else from what the reader's system prefers.
 COLORS = """
 .mb-pick { --paper: #fff; --ink: #1f2328; --soft: #59636e; --line: #d1d9e0; --pick: #0969da; --veil: #ddf4ff;
@@ -116,13 +116,11 @@ def table_html(
             ("<b>✓</b> " if taken else "") + str(row["number"]),
             _image(row, thumbs.get(str(row["number"]), "")),
             f"<b>{esc(row['title'])}</b><br>{_lines([row['sequence'], row['echo'], *row['tags']])}",
-            f'<span class="line">{_lines([row["size"], row["spacing"]])}</span>',
-            esc(row["plane"]),
-            f'<span class="line">{_lines(row["times"])}</span>',
+            f'<span class="line">{_lines([row["size"], row["spacing"], row["plane"], *row["times"]])}</span>',
             f'{esc(row["marrow"])}<br><span class="soft">{esc(row["why"])}</span>',
             "<br>".join(f"<b>{esc(i['level'])}</b>: {esc(i['text'])}" for i in row["issues"]),
         )
-        body.append(f'<tr{" class=taken" if taken else ""}>' + "".join(f"<td>{c}</td>" for c in cells) + "</tr>")
+        body.append(f"<tr{' class=taken' if taken else ''}>" + "".join(f"<td>{c}</td>" for c in cells) + "</tr>")
     heads = "".join(f"<th>{esc(h)}</th>" for h in HEAD)
     below = f"<ul>{''.join(f'<li>{esc(r)}</li>' for r in remarks)}</ul>" if remarks else ""
     return (

@@ -11,7 +11,8 @@ const STYLE = `
 .mb-pick th { position: sticky; top: 0; z-index: 1; background: var(--jp-layout-color2, var(--paper)); }
 .mb-pick tbody tr { cursor: pointer; background: transparent; scroll-margin-top: 30px; }
 .mb-pick tbody tr:hover { background: var(--jp-layout-color2, var(--veil)); }
-.mb-pick tr[aria-selected=true], .mb-pick tbody tr[aria-selected=true]:hover { background: color-mix(in srgb, var(--jp-brand-color1, var(--pick)) 16%, transparent); }
+.mb-pick tr[aria-selected=true], .mb-pick tbody tr[aria-selected=true]:hover {
+  background: color-mix(in srgb, var(--jp-brand-color1, var(--pick)) 16%, transparent); }
 .mb-pick tbody tr:focus-visible { outline: 2px solid var(--jp-brand-color1, var(--pick)); outline-offset: -2px; }
 .mb-pick tr[data-waits] { cursor: not-allowed; }
 .mb-pick .mark { width: 12px; height: 12px; border-radius: 50%; border: 2px solid var(--jp-ui-font-color2, var(--soft));
@@ -23,10 +24,12 @@ const STYLE = `
 .mb-pick .frame img { max-width: 84px; max-height: 84px; display: block; }
 .mb-pick .soft { color: var(--jp-ui-font-color2, var(--soft)); }
 .mb-pick .nowrap { white-space: nowrap; }
+.mb-pick .series { min-width: 110px; overflow-wrap: anywhere; }
+.mb-pick .marrow { min-width: 90px; }
 .mb-pick .issue { margin-bottom: 4px; min-width: 220px; }
 .mb-pick .text { display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; overflow: hidden;
   overflow-wrap: anywhere; }
-.mb-pick tr[aria-selected=true] .text, .mb-pick tr:focus .text, .mb-pick tr:focus-within .text { -webkit-line-clamp: unset; }
+.mb-pick tr[aria-selected=true] .text, .mb-pick tr[data-open] .text { -webkit-line-clamp: unset; }
 .mb-pick .level { font-weight: 600; color: var(--jp-ui-font-color2, var(--soft)); }
 .mb-pick .stop { color: color-mix(in srgb, var(--jp-error-color1, var(--stop)) 80%, var(--jp-ui-font-color0, var(--ink))); }
 .mb-pick .wait { color: color-mix(in srgb, var(--jp-warn-color1, var(--mind)) 60%, var(--jp-ui-font-color0, var(--ink))); }
@@ -37,9 +40,10 @@ const STYLE = `
 .mb-pick button { font: inherit; padding: 3px 12px; cursor: pointer; color: inherit; border-radius: 2px;
   background: var(--jp-layout-color2, var(--paper)); border: 1px solid var(--jp-border-color1, var(--line)); }
 .mb-pick button:focus-visible, .mb-pick input:focus-visible { outline: 2px solid var(--jp-brand-color1, var(--pick)); }
+.mb-pick summary { cursor: pointer; font-size: 12px; }
 .mb-pick ul { margin: 4px 0; padding-left: 18px; font-size: 12px; overflow-wrap: anywhere; }
 `;
-const HEAD = ['', 'picture', 'series', 'matrix, spacing', 'plane', 'times', 'marrow', 'what to mind'];
+const HEAD = ['', 'picture', 'series', 'matrix, spacing, times', 'marrow', 'what to mind'];
 const LEVELS = { 'reading waits': 'level stop', 'export waits': 'level wait' };
 
 const element = (tag, className = '', ...children) => {
@@ -93,10 +97,14 @@ class Table {
     this.button.setAttribute('aria-label', 'copy the Python call');
     this.say = element('span', 'soft say');
     this.say.setAttribute('role', 'status');
-    const notes = element('ul', 'soft', ...model.get('remarks').map((text) => element('li', '', text)));
+    const said = model.get('remarks');
+    const notes = element('details', 'soft', element('summary', '', said.length === 1 ? '1 note' : `${said.length} notes`),
+      element('ul', '', ...said.map((text) => element('li', '', text))));
+    notes.hidden = !said.length;
     this.area = element('div', 'area', table);
-    this.box = element('div', 'mb-pick', element('style', '', model.get('colors') + STYLE),
-      element('div', 'soft', model.get('head')), ...lines(model.get('common'), 'wait common'), this.area, element('div', 'call', this.code, this.button), this.say, notes);
+    const style = element('style', '', model.get('colors') + STYLE), call = element('div', 'call', this.code, this.button);
+    const head = [element('div', 'soft', model.get('head')), ...lines(model.get('common'), 'wait common')];
+    this.box = element('div', 'mb-pick', style, ...head, this.area, call, this.say, notes);
     this.box.dataset.lmSuppressShortcuts = 'true'; // JupyterLab's own keys stay quiet
     table.addEventListener('keydown', (e) => this.key(e));
     this.button.onclick = async () => {
@@ -108,7 +116,7 @@ class Table {
     for (const [event, handler] of this.handlers) model.on(event, handler);
     this.show();
     this.draw();
-    this.lines[this.active]?.tr.setAttribute('tabindex', '0');
+    this.focus(this.active, false);
     this.box.dataset.ready = '1';
     requestAnimationFrame(() => this.reveal(this.active));
   }
@@ -130,14 +138,15 @@ class Table {
     });
     const mark = element('span', 'mark');
     mark.setAttribute('aria-hidden', 'true');
+    const facts = [row.echo, ...row.tags].filter(Boolean).join(', ');
     const why = Object.assign(element('div', 'soft text', row.why), { title: row.why });
     const cells = [
       [element('div', 'nowrap', mark, ` ${row.number}`)], [frame],
-      [element('strong', '', row.title), ...lines([row.sequence], 'soft'), ...lines([[row.echo, ...row.tags].filter(Boolean).join(', ')])],
-      [...lines([row.size], 'nowrap'), ...lines([row.spacing], 'soft nowrap')],
-      [row.plane], lines(row.times, 'nowrap'), [row.marrow, why], issues,
-    ].map((content) => {
-      const td = element('td', '', ...content);
+      [element('strong', '', row.title), ...lines([row.sequence], 'soft'), ...lines([facts])],
+      [...lines([row.size, row.spacing, row.plane], 'nowrap'), ...lines([row.times.join(', ')], 'soft')], [row.marrow, why], issues,
+    ].map((content, k) => {
+      const className = { 2: 'series', 4: 'marrow' }[k];
+      const td = element('td', className, ...content);
       td.setAttribute('role', 'gridcell');
       return td;
     });
@@ -201,21 +210,27 @@ class Table {
     else this.focus(Math.max(0, Math.min(last, to)), true);
   }
 
+  /** Make a row the one that Tab comes to, with its whole text. */
   focus(at, take) {
-    this.lines[this.active]?.tr.setAttribute('tabindex', '-1');
+    const before = this.lines[this.active].tr, { tr } = this.lines[at];
+    before.setAttribute('tabindex', '-1');
+    before.removeAttribute('data-open'); // not by :focus, which would move a tick box away while it is pressed
     this.active = at;
-    this.lines[at].tr.setAttribute('tabindex', '0');
-    if (take) this.lines[at].tr.focus({ preventScroll: true });
-    if (take) this.reveal(at);
+    tr.setAttribute('tabindex', '0');
+    tr.setAttribute('data-open', '');
+    if (!take) return;
+    tr.focus({ preventScroll: true });
+    this.reveal(at);
   }
 
   /** Scroll the table, not the notebook. */
   reveal(at) {
-    const tr = this.lines[at]?.tr;
-    if (!tr) return;
+    const { tr } = this.lines[at];
     const top = tr.offsetTop - 30, bottom = tr.offsetTop + tr.offsetHeight;
     if (top < this.area.scrollTop) this.area.scrollTop = top;
-    else if (bottom > this.area.scrollTop + this.area.clientHeight) this.area.scrollTop = Math.min(top, bottom - this.area.clientHeight);
+    else if (bottom > this.area.scrollTop + this.area.clientHeight) {
+      this.area.scrollTop = Math.min(top, bottom - this.area.clientHeight);
+    }
   }
 
   show() {
@@ -240,7 +255,8 @@ class Table {
       const found = thumbs[row.number], { frame } = this.lines[k];
       if (!found || frame.dataset.drawn) return;
       frame.dataset.drawn = '1';
-      frame.append(found.startsWith('data:') ? Object.assign(element('img'), { src: found, alt: `middle slice of row ${row.number}` }) : found);
+      const picture = { src: found, alt: `middle slice of row ${row.number}` };
+      frame.append(found.startsWith('data:') ? Object.assign(element('img'), picture) : found);
     });
   }
 
