@@ -61,6 +61,7 @@ _LATER = {
     "explore": "nb",
     "look": "nb",
     "paint": "nb",
+    "pick": "nb",
     "tune": "nb",
     "view3d": "nb",
     "write_html": "nb",

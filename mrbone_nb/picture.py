@@ -152,6 +152,28 @@ def contact_sheet(
     return _frame(_side_by_side(pictures, columns), title, table, seen)
 
 
+def thumbnail(volume: Volume, side: int = 160) -> Image.Image:
+    """Draw the middle slice in true proportions, head up, without any letters.
+
+    Parameters
+    ----------
+    volume
+        The scan; one plane will do.
+    side
+        Longer side of the picture in pixels.
+
+    Returns
+    -------
+    PIL.Image.Image
+        A gray picture.
+    """
+    view = view_of(volume)
+    mm = [volume.shape[a] * volume.spacing[a] for a in (view.right, view.down)]
+    size = tuple(max(1, round(length * side / max(mm))) for length in mm)
+    middle = volume.shape[view.axis] // 2
+    return _draw(volume, view, middle, None, None, LabelTable(), size, False, window_of(volume)).convert("L")
+
+
 def _side_by_side(pictures: list[Image.Image], columns: int | None) -> Image.Image:
     """Put pictures of one size in rows; by default the sheet is about as wide as high."""
     width, height = pictures[0].size

@@ -61,16 +61,17 @@ def load(frames: list[Frame]) -> tuple[np.ndarray, dict[int, str], int]:
         if isinstance(image, str):
             failed[k] = image
             continue
-        frame = frames[k]
-        slope = 1.0 if frame.slope is None else frame.slope
-        intercept = 0.0 if frame.intercept is None else frame.intercept
-        if slope == 1.0 and intercept == 0.0:
-            array[k] = image
-        else:
-            array[k] = image * np.float64(slope) + intercept
+        array[k] = scaled(frames[k], image)
         if image.dtype.kind == "f":
             odd += int(np.count_nonzero(~np.isfinite(array[k])))
     return array, failed, odd
+
+
+def scaled(frame: Frame, image: np.ndarray) -> np.ndarray:
+    """Give the real values of stored ones."""
+    slope = 1.0 if frame.slope is None else frame.slope
+    intercept = 0.0 if frame.intercept is None else frame.intercept
+    return image if slope == 1.0 and intercept == 0.0 else image * np.float64(slope) + intercept
 
 
 def _check_room(shape: tuple[int, ...], width: int) -> None:

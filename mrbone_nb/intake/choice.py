@@ -40,10 +40,26 @@ def choose(rows: list[Row], scan: Scan, series: str | int | None, echo: int | No
     InputError
         Where there is none, or several: it lists them.
     """
+    best = candidates(rows, scan, series, echo)
+    if series is None and all(r.is_localizer for r in best):
+        raise InputError(f"only a localizer (scout) is here, which is never taken by itself. {_choices(best)}")
+    if len(best) == 1:
+        return best[0]
+    raise InputError(f"{count(len(best), 'volume')} to choose from. {_choices(best)}")
+
+
+def candidates(rows: list[Row], scan: Scan, series: str | int | None, echo: int | None) -> list[Row]:
+    """Give the rows that may be meant, after those are left out that nobody wants by default.
+
+    Raises
+    ------
+    InputError
+        Where there is none.
+    """
     if not rows:
         raise InputError(nothing(scan))
     if series is not None and (isinstance(series, int) or (series.isdigit() and len(series) < 8)):
-        return _by_number(rows, int(series), echo)
+        return [_by_number(rows, int(series), echo)]
     found = rows
     if series is not None:
         found = [r for r in rows if series in (r.key, r.series, series_key(r.series, 16))]
@@ -56,12 +72,18 @@ def choose(rows: list[Row], scan: Scan, series: str | int | None, echo: int | No
             if not there:
                 raise InputError(f"echo={echo}: this scan has no echo numbers; leave out echo=")
             raise InputError(f"echo={echo}: expected one of {', '.join(map(str, there))}")
-    best = _sensible(found)
-    if series is None and all(r.is_localizer for r in best):
-        raise InputError(f"only a localizer (scout) is here, which is never taken by itself. {_choices(best)}")
-    if len(best) == 1:
-        return best[0]
-    raise InputError(f"{count(len(best), 'volume')} to choose from. {_choices(best)}")
+    return _sensible(found)
+
+
+def words_for(row: Row, rows: list[Row], scan: Scan) -> tuple[str | int, int | None]:
+    """Give the ``series`` and ``echo`` with which `choose` takes a row: its key if that does, else its number."""
+    for words in ((row.key, None), (row.key, row.echo)):
+        try:
+            if choose(rows, scan, *words) is row:
+                return words
+        except InputError:
+            continue
+    return row.number, None
 
 
 def _by_number(rows: list[Row], number: int, echo: int | None) -> Row:

@@ -91,3 +91,14 @@ def load(described: Described, name: str, time: int = 0) -> Volume:
             "read. Close other programs"
         )
     return stored.load(described.entry, described.stored, name, time)
+
+
+def load_middle(described: Described, time: int = 0) -> Volume:
+    """Give the middle plane of one volume of a file that `describe` found in order.
+
+    Raises
+    ------
+    InputError
+        Where it ends early or is damaged, or is too large for a quick look.
+    """
+    return stored.load_plane(described.entry, described.stored, described.stored.shape[2] // 2, time)

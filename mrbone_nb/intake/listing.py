@@ -10,7 +10,7 @@ from typing import Any
 
 from .issues import clean, count
 from .rows import Row, by, rows_of
-from .scan import scanned
+from .scan import Scan, scanned
 
 COLLAPSE = 6  # volumes of one series in a row that are shown as one line
 HEADER = (
@@ -51,8 +51,13 @@ def inventory(path: str | os.PathLike) -> Inventory:
         Where the place does not exist, or the archive is not safe to unpack.
     """
     with scanned(path) as scan:
-        rows = rows_of(scan)
-        return Inventory(str(path), rows, list(scan.skipped), list(scan.damaged), scan.total)
+        return listed(path, scan)
+
+
+def listed(path: str | os.PathLike, scan: Scan) -> Inventory:
+    """Give the inventory of a place that was looked through."""
+    rows = rows_of(scan)
+    return Inventory(str(path), rows, list(scan.skipped), list(scan.damaged), scan.total)
 
 
 @dataclass
@@ -100,23 +105,23 @@ class Inventory:
         head = f"{clean(self.place, 200)}: {count(len(self.rows), 'volume')} in {count(self.total, 'file')}"
         lines = [head]
         if self.rows:
-            table = [HEADER, *(_cells(run) for run in self._runs())]
+            table = [HEADER, *(_cells(run) for run in self.runs())]
             widths = [max(len(row[k]) for row in table) for k in range(len(HEADER))]
             lines += ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in table]
-        lines += self._remarks()
+        lines += self.remarks()
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         esc = html.escape
         head = f"{clean(self.place, 200)}: {count(len(self.rows), 'volume')} in {count(self.total, 'file')}"
         cells = "".join(f"<th>{esc(c)}</th>" for c in HEADER)
-        body = "".join("<tr>" + "".join(f"<td>{esc(c)}</td>" for c in _cells(run)) + "</tr>" for run in self._runs())
-        remarks = "".join(f"<li>{esc(r)}</li>" for r in self._remarks())
+        body = "".join("<tr>" + "".join(f"<td>{esc(c)}</td>" for c in _cells(run)) + "</tr>" for run in self.runs())
+        remarks = "".join(f"<li>{esc(r)}</li>" for r in self.remarks())
         table = f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>" if self.rows else ""
         return f"<p>{esc(head)}</p>{table}" + (f"<ul>{remarks}</ul>" if remarks else "")
 
-    def _runs(self) -> list[list[Row]]:
-        """Rows, where a long run of time points of one series counts as one."""
+    def runs(self) -> list[list[Row]]:
+        """Give the rows as they are shown: a long run of time points of one series counts as one."""
         runs: list[list[Row]] = []
         for row in self.rows:
             same = runs and (row.key, row.echo, row.component, row.size) == (
@@ -131,8 +136,8 @@ class Inventory:
                 runs.append([row])
         return [piece for run in runs for piece in ([run] if len(run) > COLLAPSE else [[r] for r in run])]
 
-    def _remarks(self) -> list[str]:
-        """Each issue once, with the rows that it concerns."""
+    def remarks(self) -> list[str]:
+        """Give each issue once, with the rows that it concerns."""
         concerns: dict[str, list[int]] = {}
         for row in self.rows:
             for issue in (i for i in row.issues if not row.is_localizer or i.name == "localizer"):

@@ -54,7 +54,7 @@ def _load_group(row: Row, scan: Scan, accepted: tuple[str, ...]) -> Volume | Sli
 
 def _refuse(row: Row, accepted: tuple[str, ...]) -> None:
     """Raise what has to be accepted before a volume is built."""
-    waiting = [i for i in row.issues if i.build and (i.name not in accepted or not row.source.frames)]
+    waiting = row.waiting(accepted)
     if waiting:
         others = ", ".join(i.name for i in waiting[1:])
         more = f" ({count(len(waiting) - 1, 'further fault')}: {others})" if others else ""

@@ -13,7 +13,7 @@ from . import formats, geometry, marrow
 from .assess import assess, file_count, is_localizer
 from .files import Entry
 from .groups import Group
-from .issues import Issue, clean
+from .issues import NAMES, Issue, clean
 from .scan import Scan
 
 KINDS = {
@@ -80,6 +80,17 @@ class Row:
     def readable(self) -> bool:
         """Whether a volume can be built without accepting anything."""
         return self.kind not in ("unreadable", "one slice over time") and not any(i.build for i in self.issues)
+
+    @property
+    def acceptable(self) -> tuple[str, ...]:
+        """Names of the doubts that hold something up and may be accepted, worst first."""
+        empty = isinstance(self.source, Group) and not self.source.frames  # accepting would leave nothing
+        names = [i.name for i in self.issues if i.blocks and i.name in NAMES and not (i.build and empty)]
+        return tuple(dict.fromkeys(names))
+
+    def waiting(self, accepted: tuple[str, ...]) -> list[Issue]:
+        """Give the faults that keep a volume from being built, after some doubts were accepted."""
+        return [i for i in self.issues if i.build and (i.name not in accepted or i.name not in self.acceptable)]
 
     @property
     def warnings(self) -> tuple[Issue, ...]:

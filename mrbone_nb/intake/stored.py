@@ -18,6 +18,7 @@ from .issues import Issue
 
 CHUNK = 1 << 22
 MAX_GROWTH = 1100  # no packed byte grows to more
+MAX_PLANE, MAX_UNPACKED = 64 << 20, 1 << 30  # bytes of one plane, and before it in a packed file, for a quick look
 PLAUSIBLE_MM = (0.002, 200.0)
 RIGHT_ANGLE_DEG = 0.05
 
@@ -116,12 +117,47 @@ def load(entry: Entry, stored: Stored, name: str, time: int = 0) -> Volume:
         raise InputError(
             f"{entry.name}: {reason} after {done} of {raw.nbytes} bytes of values; not read. Copy it again from its source"
         )
+    return _placed(raw, stored, name)
+
+
+def load_plane(entry: Entry, stored: Stored, index: int, time: int = 0) -> Volume:
+    """Give one plane of a volume, reading no more of the file than has to be unpacked before it.
+
+    Raises
+    ------
+    InputError
+        Where the file ends early or is damaged, or too much would have to be unpacked.
+    """
+    x, y, z = stored.shape[:3]
+    size = x * y * stored.dtype.itemsize
+    start = stored.skip + (time * z + index) * size
+    if size > MAX_PLANE or (stored.packing and start > MAX_UNPACKED):
+        raise InputError(f"{entry.name}: too large for a quick look")
+    try:
+        with _opened(entry, stored) as stream:
+            if stored.packing:
+                _pass_over(stream, start)
+            else:
+                stream.seek(start, 1)
+            raw = b""
+            while len(raw) < size and (data := stream.read(size - len(raw))):
+                raw += data
+    except (OSError, EOFError, zlib.error):
+        raw = b""
+    if len(raw) < size:
+        raise InputError(f"{entry.name}: damaged or cut short before its middle plane")
+    return _placed(np.frombuffer(raw, stored.dtype).reshape(1, y, x), stored, entry.name, index)
+
+
+def _placed(raw: np.ndarray, stored: Stored, name: str, first: int = 0) -> Volume:
+    """Values on their grid; ``first`` is the plane of the file with which they begin."""
     sizes = np.linalg.norm(stored.matrix[:3, :3], axis=0)
     left, _, right = np.linalg.svd(stored.matrix[:3, :3] / sizes)  # the nearest exact rotation
+    origin = stored.matrix[:3, 3] + first * stored.matrix[:3, 2] if first else stored.matrix[:3, 3]
     return Volume(
         real_values(raw, stored.slope, stored.intercept),
         tuple(sizes[::-1].tolist()),
-        tuple(stored.matrix[:3, 3].tolist()),
+        tuple(origin.tolist()),
         tuple((left @ right).ravel().tolist()),
         name=name,
     )

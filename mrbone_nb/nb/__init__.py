@@ -17,9 +17,10 @@ except ImportError as _error:
 from .meshview import view3d
 from .modeview import explore
 from .painting import edit, paint
+from .picker import pick
 from .project import enter_project
 from .share import write_html
 from .sliceview import look
 from .tuner import Tuned, tune
 
-__all__ = ["Tuned", "edit", "enter_project", "explore", "look", "paint", "tune", "view3d", "write_html"]
+__all__ = ["Tuned", "edit", "enter_project", "explore", "look", "paint", "pick", "tune", "view3d", "write_html"]

@@ -70,6 +70,7 @@ def _replace(data: dict[str, Any], states: dict[str, Any], modules: dict[str, st
     model = data.pop(VIEW)["model_id"]
     picture, text = data.pop("image/png", None), data.get("text/plain", "")
     still = f'<img alt="{html.escape(text, quote=True)}" src="data:image/png;base64,{picture}">' if picture else ""
+    still = data.pop("text/html", "") or still  # a view that has a table of its own for where no script runs
     saved = states.get(model, {})
     code = saved.get("state", {}).get("_esm")
     if code is None:
