@@ -26,6 +26,8 @@ _LATER = {
     "write_meshes": "surface",
     "read_mesh": "meshfile",
     "write_values": "meshfile",
+    "remesh": "elements",
+    "mesh_quality": "elements",
     "distance_to_mesh": "shape.distance",
     "register": "shape.register",
     "correspond": "shape.correspond",

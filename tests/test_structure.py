@@ -22,7 +22,7 @@ ORDER = """
     morphology grids diffusion slices mesh meshfile
     intake labelfile strokes
     bias filters segment shape cleanup lift
-    trace surface measure
+    trace surface elements measure
     recipe record
     priors leaks tighten consensus channels fuse
     phantom dicomseg export verify

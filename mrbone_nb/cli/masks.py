@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ..bones import LabelTable, stem_of
+from ..elements import mesh_quality, remesh
 from ..errors import InputError
 from ..files import check_writable, make_folder
-from ..mesh import Mesh
+from ..mesh import Mesh, check
 from ..surface import SURFACE_PARAMS, mesh_names, write_mesh
 from ..surface import surface as extract_surface
 from ..volume import Volume
@@ -30,6 +32,9 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     for param in SURFACE_PARAMS.values():
         about = f"{param.doc} ({param.range}; {param.default:g})".replace("%", "%%")
         verb.add_argument(f"--{param.name}", metavar=(param.unit or "N").upper(), help=about)
+    verb.add_argument(
+        "--remesh", type=float, metavar="MM", help="cover it with even triangles of this edge length, for finite elements"
+    )
     verb.add_argument("--overwrite", action="store_true", help="replace files that are there already")
     add_consent(verb)
 
@@ -54,8 +59,6 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 def mesh(args: argparse.Namespace) -> Answer:
     """Make closed surfaces, one file a label."""
-    from ..mesh import check
-
     given = {name: getattr(args, name) for name in SURFACE_PARAMS if getattr(args, name) is not None}
     settings = {name: SURFACE_PARAMS[name].parse(text) for name, text in given.items()}
     labels, table = read_map(args, args.mask)
@@ -67,25 +70,14 @@ def mesh(args: argparse.Namespace) -> Answer:
         label = table[number]
         try:
             surface = extract_surface(labels, number, **settings)
+            surface = surface if args.remesh is None else remesh(surface, args.remesh)
             for path in paths:
                 write_mesh(surface, path, name=label.title, color=label.rgb, note=note, overwrite=args.overwrite)
                 written[f"{number} {label.title}{path.suffix}"] = path
         except InputError as error:
             failed[label.title] = str(error)
             continue
-        found = check(surface)
-        rows.append(
-            {
-                "label": number,
-                "name": label.name,
-                "side": label.side,
-                "triangles": len(surface.faces),
-                "watertight": found.watertight,
-                "parts": found.parts,
-                "volume_mm3": round(found.volume_mm3, 3),
-                "area_mm2": round(found.area_mm2, 3),
-            }
-        )
+        rows.append({"label": number, "name": label.name, "side": label.side, **_facts(surface, args.remesh is not None)})
     if not rows:
         raise InputError("; ".join(f"{title}: {reason}" for title, reason in failed.items()))
     for title, reason in failed.items():
@@ -94,6 +86,23 @@ def mesh(args: argparse.Namespace) -> Answer:
         [r["label"], table[r["label"]].title, f"{r['triangles']} triangles", f"{r['volume_mm3']:.0f} mm³"] for r in rows
     ]
     return Answer({"models": rows, "failed": failed}, columns(cells), 1 if failed else 0, written)
+
+
+def _facts(surface: Mesh, fine: bool) -> dict[str, Any]:
+    """What the answer says of a model; ``fine`` adds what finite elements need."""
+    found = check(surface)
+    facts = {
+        "triangles": len(surface.faces),
+        "watertight": found.watertight,
+        "parts": found.parts,
+        "volume_mm3": round(found.volume_mm3, 3),
+        "area_mm2": round(found.area_mm2, 3),
+    }
+    if fine:
+        quality = mesh_quality(surface)
+        facts["edge_mm"], facts["smallest_angle"] = round(quality.edge_mean, 3), round(quality.smallest_angle, 1)
+        facts["crossing"] = quality.crossing
+    return facts
 
 
 def _model_files(args: argparse.Namespace, labels: Volume, table: LabelTable) -> dict[int, list[Path]]:

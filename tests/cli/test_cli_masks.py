@@ -214,3 +214,10 @@ def test_labels_to_dicom_needs_the_scan(ok):
         read_labels(name, like=mb.read(KNEE / "dicom", echo=1))[0].array for name in ("knee.nii.gz", "knee.dcm")
     )
     assert np.array_equal(one, two)
+
+
+def test_mesh_for_finite_elements(ok, bad, files):
+    rows = ok("mesh", files["labels"], "-o", "even", "--remesh", "2.5")[0]["models"]
+    assert all(row["crossing"] == 0 and row["watertight"] and row["smallest_angle"] > 20 for row in rows)
+    assert all(abs(row["edge_mm"] - 2.5) < 0.3 for row in rows)
+    assert "a third of the model's width" in bad("mesh", files["labels"], "-o", "coarse", "--remesh", "500")
