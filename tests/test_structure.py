@@ -25,7 +25,7 @@ ORDER = """
     trace surface elements measure
     recipe record
     priors leaks tighten consensus channels fuse
-    phantom dicomseg export verify
+    phantom dicomseg export verify agreement agreementplot methods
     learn
     views picture outputs
     cohort cli nb
