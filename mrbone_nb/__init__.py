@@ -55,6 +55,7 @@ _LATER = {
     "methods_text": "methods",
     "load_record": "record",
     "replay": "record",
+    "verify_record": "verify:verify",
     "save": "outputs",
     "slice_picture": "picture",
     "contact_sheet": "picture",
