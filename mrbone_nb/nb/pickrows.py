@@ -25,7 +25,7 @@ STILL = (
 .mb-pick { font: 13px/1.4 sans-serif; padding: 4px; overflow-x: auto; color: var(--jp-ui-font-color1, var(--ink));
   background: var(--jp-layout-color1, var(--paper)); }
 .mb-pick table { border-collapse: collapse; font: inherit; font-size: 12px; color: inherit; }
-.mb-pick th, .mb-pick td { text-align: left; vertical-align: top; padding: 4px 8px;
+.mb-pick table th, .mb-pick table td, .mb-pick table tr { text-align: left !important; vertical-align: top; padding: 4px 8px;
   border-bottom: 1px solid var(--jp-border-color2, var(--line)); }
 .mb-pick img { display: block; max-width: 84px; max-height: 84px; background: #000; }
 .mb-pick .line { white-space: nowrap; }

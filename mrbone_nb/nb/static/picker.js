@@ -6,7 +6,7 @@ const STYLE = `
   background: var(--jp-layout-color1, var(--paper)); }
 .mb-pick .area { max-height: 560px; overflow: auto; border: 1px solid var(--jp-border-color2, var(--line)); }
 .mb-pick table { border-collapse: separate; border-spacing: 0; width: 100%; margin: 0; font-size: 12px; color: inherit; }
-.mb-pick th, .mb-pick td { text-align: left; vertical-align: top; padding: 6px 8px; white-space: normal;
+.mb-pick table th, .mb-pick table td, .mb-pick table tr { text-align: left !important; vertical-align: top; padding: 6px 8px; white-space: normal;
   border-bottom: 1px solid var(--jp-border-color2, var(--line)); }
 .mb-pick th { position: sticky; top: 0; z-index: 1; background: var(--jp-layout-color2, var(--paper)); }
 .mb-pick tbody tr { cursor: pointer; background: transparent; scroll-margin-top: 30px; }
