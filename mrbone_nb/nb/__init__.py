@@ -14,11 +14,11 @@ except ImportError as _error:
         f"the notebook views need the package {_error.name}: install them with `pip install mrbone_nb[notebook]`"
     ) from None
 
-from .meshview import view3d
 from .modeview import explore
 from .project import enter_project
 from .share import write_html
 from .sliceview import look
+from .threed import view3d
 from .tuner import Tuned, tune
 
 __all__ = ["Tuned", "enter_project", "explore", "look", "tune", "view3d", "write_html"]
