@@ -192,7 +192,8 @@ def test_without_a_viewer_a_line_says_so_and_the_surfaces_stay(page, monkeypatch
 
 PARTS = {
     "imjoy-core": {
-        "dist/imjoy-core.min.js": '{"Jupyter-Engine-Manager":{"src":"x","startup":true},"WebPythonWorker":{"src":"y","startup":true}}',
+        "dist/imjoy-core.min.js": '{"Jupyter-Engine-Manager":{"src":"x","startup":true},'
+        '"WebPythonWorker":{"src":"y","startup":true}}',
         "dist/imjoy-loader.min.js": "", "dist/imjoy-rpc.min.js": "",
     },
     "itk-vtk-viewer": {

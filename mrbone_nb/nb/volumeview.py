@@ -26,8 +26,8 @@ SECONDS = 180  # that the viewer may take to start; without a graphics card it t
 POLL = 0.3  # seconds between two looks at whether it has started
 WAITING = "The volume is shown in JupyterLab; until it has started there, this stands for it."
 NO_HOST = (
-    "itkwidgets cannot be shown in this page: its offline viewer is not installed here (`python -m mrbone_nb.nb.offline`, "
-    "then reload the page), or this is not JupyterLab; this stands for it."
+    "itkwidgets cannot be shown in this page: its offline viewer is not installed here "
+    "(`python -m mrbone_nb.nb.offline`, then reload the page), or this is not JupyterLab; this stands for it."
 )
 
 
@@ -183,7 +183,7 @@ def _itkwidgets() -> Any:
 
 
 def _placed(volume: Volume) -> Any:
-    """A volume as itkwidgets takes it, with spacing and origin; its axes are those of the body nearest to the grid's."""
+    """A volume as itkwidgets takes it, with spacing and origin, its grid turned to the nearest axes of the body."""
     from ngff_zarr import to_ngff_image
 
     turned = volume.reorient("LPS")
