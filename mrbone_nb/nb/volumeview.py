@@ -21,6 +21,7 @@ from ..picture import window_of
 from ..volume import Volume
 from .drawing import png
 from .scene import Scene
+from .widgettree import STAND_IN
 
 SECONDS = 180  # that the viewer may take to start; without a graphics card it takes a minute
 POLL = 0.3  # seconds between two looks at whether it has started
@@ -58,6 +59,7 @@ class VolumeView(widgets.VBox):
         self._line = widgets.HTML(_small(WAITING))
         self._out, self._probe = widgets.Output(), Probe()
         self._probe.on_msg(self._told)
+        light.add_class(STAND_IN)  # in a page without a kernel it is shown again
         super().__init__([light, self._line, self._out, self._probe])
 
     def show(self, what: Any = None, **words: Any) -> None:
