@@ -58,6 +58,7 @@ _LATER = {
     "enter_project": "nb",
     "explore": "nb",
     "look": "nb",
+    "notebook_of": "nb",
     "tune": "nb",
     "view3d": "nb",
     "write_html": "nb",

@@ -1,4 +1,4 @@
-"""The verbs around notebooks: ``share`` one as a page."""
+"""The verbs around notebooks: ``share`` one as a page, and ``app``, a page without code."""
 
 from __future__ import annotations
 
@@ -31,6 +31,20 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         "--limit", type=float, default=LIMIT, metavar="MB", help=f"say what is large above this size (default {LIMIT:g})"
     )
     add_consent(verb)
+
+    verb = add("app", app, "open a page without code in the browser: choose a series, work on it, save")
+    verb.add_argument("folder", nargs="?", default=".", metavar="FOLDER", help="where the scans are (default: here)")
+    verb.add_argument("-o", "--output", default="results", metavar="DIR", help="folder for what is saved (default results)")
+    verb.add_argument("--port", type=int, metavar="N", help="port on this machine; by default a free one")
+    verb.add_argument("--no-browser", action="store_true", help="only say the address")
+
+
+def app(args: argparse.Namespace) -> Answer:
+    """Serve the page until it is interrupted."""
+    from ..nb.app import serve
+
+    url = serve(args.folder, args.output, port=args.port, browser=not args.no_browser, say=say)
+    return Answer({"url": url})
 
 
 def share(args: argparse.Namespace) -> Answer:

@@ -16,9 +16,10 @@ except ImportError as _error:
 
 from .modeview import explore
 from .project import enter_project
+from .retell import notebook_of
 from .share import write_html
 from .sliceview import look
 from .threed import view3d
 from .tuner import Tuned, tune
 
-__all__ = ["Tuned", "enter_project", "explore", "look", "tune", "view3d", "write_html"]
+__all__ = ["Tuned", "enter_project", "explore", "look", "notebook_of", "tune", "view3d", "write_html"]

@@ -73,3 +73,10 @@ def test_other_faults_are_told(write, bad, tmp_path):
     assert "not a readable notebook" in bad("share", "broken.ipynb", "-o", "page.html")
     (tmp_path / "page.html").touch()
     assert "exists" in bad("share", write(), "-o", "page.html")
+
+
+def test_the_app_says_what_it_cannot_open(bad):
+    from mrbone_nb.nb import app
+
+    told = bad("app", "gone", "--no-browser")
+    assert ("gone: no such file or folder" if app.available() else "needs the package voila") in told
