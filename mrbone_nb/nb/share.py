@@ -109,8 +109,9 @@ def _replace(data: dict[str, Any], tree: Tree) -> None:
     """Put HTML of our own in place of a widget: views that start by themselves, or a picture with its text."""
     model = data.pop(VIEW)["model_id"]
     picture, text = data.pop("image/png", None), data.get("text/plain", "")
-    alt = html.escape(text, quote=True)
-    still = f'<img class="mb-still" alt="{alt}" src="data:image/png;base64,{picture}">' if picture else ""
+    still = f'<img alt="{html.escape(text, quote=True)}" src="data:image/png;base64,{picture}">' if picture else ""
+    still = data.pop("text/html", "") or still  # a view that has a table of its own for where no script runs
+    still = f'<div class="mb-still">{still}</div>' if still else ""
     if model in tree and (tree.has_views(model) or not still):
         data["text/html"] = f'<div class="mb-box">{still}{tree.html(model)}</div>'
     else:

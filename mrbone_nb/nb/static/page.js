@@ -16,7 +16,7 @@ class Model {
   on(event, handler) { (this.handlers[event] ||= []).push(handler); }
   off(event, handler) { this.handlers[event] = (this.handlers[event] || []).filter((h) => h !== handler); }
   save_changes() {}
-  send() {}
+  send() { return false; } // as a kernel would not
 }
 const started = new Map(); // one model, however often it is shown
 async function start(view) {
