@@ -16,6 +16,7 @@ from nbclient import NotebookClient
 from nbscene import SEEDS, TABLE, VOLUME
 
 import mrbone_nb as mb
+from mrbone_nb import nb
 from mrbone_nb.errors import InputError
 from mrbone_nb.nb import app
 from mrbone_nb.nb.retell import notebook_of, words_of
@@ -92,8 +93,8 @@ def test_the_workbench_and_the_picker_are_taken_where_they_are(scans, monkeypatc
         def recipe(self):
             return RECIPE
 
-    monkeypatch.setattr(mb, "workbench", lambda volume: Bench(), raising=False)
-    monkeypatch.setattr(mb, "pick", app.PlainPicker, raising=False)
+    monkeypatch.setattr(nb, "workbench", lambda volume: Bench(), raising=False)
+    monkeypatch.setattr(nb, "pick", app.PlainPicker, raising=False)
     page = app.page(scans)
     assert isinstance(page.work.widget, Bench)
     assert page.work.recipe() is RECIPE and page.work.seeds() is SEEDS and page.work.table() is None

@@ -21,9 +21,11 @@ from typing import Any
 import ipywidgets as widgets
 import traitlets
 
+from .. import intake
 from ..bones import LabelTable
 from ..errors import InputError
 from ..files import safe_name
+from ..outputs import save
 from ..recipe import Recipe
 from ..volume import Volume
 from .retell import notebook_of, words_of
@@ -69,17 +71,17 @@ def page(folder: Path | str, output: Path | str = "results") -> widgets.VBox:
 
 def picker_of(folder: Path) -> Any:
     """Give what chooses a series: it has ``volume``, ``call`` and the trait ``chosen``."""
-    import mrbone_nb as mb
+    from .. import nb
 
-    pick = getattr(mb, "pick", None)
+    pick = getattr(nb, "pick", None)
     return pick(folder) if pick else PlainPicker(folder)
 
 
 def work_on(volume: Volume) -> Work:
     """Give what works on a scan: the workbench, or slices and a panel of sliders where there is none."""
-    import mrbone_nb as mb
+    from .. import nb
 
-    workbench = getattr(mb, "workbench", None)
+    workbench = getattr(nb, "workbench", None)
     if workbench:
         bench = workbench(volume)
         return Work(bench, *(_asked(bench, name) for name in ("recipe", "seeds", "table")))
@@ -103,9 +105,7 @@ class PlainPicker(widgets.VBox):
     chosen = traitlets.Int(None, allow_none=True)
 
     def __init__(self, folder: Path) -> None:
-        import mrbone_nb as mb
-
-        self._folder, self._rows = folder, mb.inventory(folder).to_dict()["rows"]
+        self._folder, self._rows = folder, intake.inventory(folder).to_dict()["rows"]
         options = [(self._title(row), number) for number, row in enumerate(self._rows)]
         style = {"description_width": "initial"}
         self.list = widgets.Dropdown(options=options, description="series", style=style, layout={"width": "95%"})
@@ -130,9 +130,7 @@ class PlainPicker(widgets.VBox):
     @property
     def volume(self) -> Any:
         """What is chosen."""
-        import mrbone_nb as mb
-
-        return mb.read(self._folder, **words_of(self.call))
+        return intake.read(self._folder, **words_of(self.call))
 
 
 class Page(widgets.VBox):
@@ -178,11 +176,9 @@ class Page(widgets.VBox):
 
     def save(self) -> None:
         """Run the recipe on the whole scan, save what it makes, and show the bones."""
-        import mrbone_nb as mb
-
         seeds, table = self.work.seeds(), self.work.table()
         result = self.work.recipe().run(self.volume, seeds=seeds)
-        files = mb.save(result, self.output, table=table, overwrite=True)
+        files = save(result, self.output, table=table, overwrite=True)
         self._models.children = (view3d(result.labels, table=table),) if result.present else ()
         self._say("Saved: " + ", ".join(path.name for path in files.values()))
 
