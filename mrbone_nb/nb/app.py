@@ -37,7 +37,7 @@ TEMPLATES = Path(__file__).parent / "static" / "app"
 # All that the page needs of what is installed for JupyterLab; others may ask the network. The second is Voilà's own.
 EXTENSIONS = ("@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8", "anywidget")
 SECONDS = 60  # that the server may take to start
-STEPS = ("normalize", "gaussian", "threshold", "islands", "fill_holes")  # where nothing better is there
+FILTERS, STEPS = ("normalize", "gaussian"), ("threshold", "islands", "fill_holes")  # where no workbench is there
 HELLO = "<h2>mrbone</h2><p>Choose a series, work on it, then save. For research only: not a medical device.</p>"
 
 
@@ -85,8 +85,12 @@ def work_on(volume: Volume) -> Work:
     if workbench:
         bench = workbench(volume)
         return Work(bench, *(_asked(bench, name) for name in ("recipe", "seeds", "table")))
-    tuned = tune(STEPS, volume)
-    return Work(widgets.VBox([look(volume), tuned.panel.widget]), tuned.recipe)
+    smooth = tune(FILTERS, volume)
+    tuned = tune(STEPS, smooth)
+    panels = [smooth.panel, tuned.panel]
+    for panel in panels:
+        panel.code.layout.display = "none"
+    return Work(widgets.VBox([look(volume), *(panel.widget for panel in panels)]), tuned.recipe)
 
 
 def _asked(bench: Any, name: str) -> Callable[[], Any]:

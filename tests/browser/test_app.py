@@ -57,7 +57,7 @@ def test_the_app_shows_slices_and_saves_what_was_done(page, address, tmp_path): 
     page.mouse.move(*middle(sagittal))
     page.mouse.wheel(0, 300)
     assert changes(sagittal, before, 0.5), "the wheel does nothing"
-    assert page.locator(".jp-InputArea, .cm-editor").count() == 0, "no code is shown"
+    assert page.locator(".jp-InputArea, .cm-editor").count() == 0 and "image = mb." not in page.inner_text("body")
     button = page.get_by_role("button", name="Save what was done as a notebook")
     button.click()
     page.get_by_role("status").filter(has_text=".ipynb").wait_for(timeout=30_000)
