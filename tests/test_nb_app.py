@@ -24,7 +24,9 @@ from mrbone_nb.outputs import save_image
 from mrbone_nb.privacy import check_private
 
 RECIPE = mb.Recipe(
-    (mb.Call("normalize"), mb.Call("watershed", {"sigma": 0.8}), mb.Call("islands")), surface={"smoothing": 1.5}, name="mine"
+    (mb.Call("normalize"), mb.Call("watershed", {"sigma": 0.8}), mb.Call("islands")),
+    surface={"smoothing": 1.5},
+    name="mine",
 )
 
 
@@ -40,7 +42,9 @@ def scans(tmp_path):
 def run(path):
     """Run a notebook with nobody looking, from where it lies."""
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": path.parent}}).execute()
+    NotebookClient(
+        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": path.parent}}
+    ).execute()
     return notebook
 
 

@@ -51,7 +51,15 @@ def test_a_box_shows_its_views_live_and_its_controls_as_text():
         ]
     )
     page = page_of(executed(box))
-    for text in ("<b>about</b> it", "a &lt; b", "sigma: 1.5", "slice: 0", "kind: dark marrow", "fill: yes", "which: a, c"):
+    for text in (
+        "<b>about</b> it",
+        "a &lt; b",
+        "sigma: 1.5",
+        "slice: 0",
+        "kind: dark marrow",
+        "fill: yes",
+        "which: a, c",
+    ):
         assert text in page, text
     assert "Press me" not in page and "hush" not in page
     assert page.count('class="mb-view"') == 3

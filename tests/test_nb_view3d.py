@@ -14,8 +14,8 @@ import pytest
 
 pytest.importorskip("anywidget", reason="needs the extra `notebook`")
 
-from PIL import Image
 from nbscene import LABELS, SCENE
+from PIL import Image
 
 import mrbone_nb as mb
 from mrbone_nb.errors import InputError
@@ -166,11 +166,20 @@ def test_the_volume_is_given_with_its_place_and_labels_follow(page):
     assert viewer.sent == [] and view.light.layout.display is None
     viewer.viewer_rpc.data_event.done = True
     page.turn(1)
-    assert view.light.layout.display == "none" and len(viewer.sent) == 2
+    assert view.light.layout.display is None and len(viewer.sent) == 2
     view.show(labels=LABELS * (LABELS == 2))
     assert set(np.unique(np.asarray(viewer.sent[-1].data))) == {0, 2}
     tell(view)
     assert view.viewer is not viewer, "after a reload it starts anew"
+
+
+def test_a_picture_goes_when_the_volume_is_there(page):
+    view = mb.view3d(VOLUME, backend="itkwidgets")
+    tell(view)
+    assert view.light.layout.display is None and "label_image" not in view.viewer.given
+    view.viewer.viewer_rpc.data_event.done = True
+    page.turn(1)
+    assert view.light.layout.display == "none" and view._line.value == ""
 
 
 @pytest.mark.parametrize("kind", ["no host", "broken", "slow"])

@@ -28,13 +28,19 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         "--scan", action="append", default=[], metavar="SCAN", help="DICOM whose personal tags are looked for too"
     )
     verb.add_argument(
-        "--limit", type=float, default=LIMIT, metavar="MB", help=f"say what is large above this size (default {LIMIT:g})"
+        "--limit",
+        type=float,
+        default=LIMIT,
+        metavar="MB",
+        help=f"say what is large above this size (default {LIMIT:g})",
     )
     add_consent(verb)
 
     verb = add("app", app, "open a page without code in the browser: choose a series, work on it, save")
     verb.add_argument("folder", nargs="?", default=".", metavar="FOLDER", help="where the scans are (default: here)")
-    verb.add_argument("-o", "--output", default="results", metavar="DIR", help="folder for what is saved (default results)")
+    verb.add_argument(
+        "-o", "--output", default="results", metavar="DIR", help="folder for what is saved (default results)"
+    )
     verb.add_argument("--port", type=int, metavar="N", help="port on this machine; by default a free one")
     verb.add_argument("--no-browser", action="store_true", help="only say the address")
 
@@ -94,8 +100,8 @@ def _check_state(notebook: Any, name: str, accepted: set[str]) -> None:
     lost = unsaved(notebook)
     if lost and PICTURES not in accepted:
         raise InputError(
-            f"{name}: the views of {_cells(lost)} were not saved with it: in JupyterLab switch on Settings, Save Widget "
-            f"State Automatically, then {run}; --accept {PICTURES} shows pictures instead"
+            f"{name}: the views of {_cells(lost)} were not saved with it: in JupyterLab switch on Settings, Save "
+            f"Widget State Automatically, then {run}; --accept {PICTURES} shows pictures instead"
         )
 
 

@@ -99,8 +99,8 @@ def _cells(recipe: Recipe, scan: str, words: dict[str, Any], files: dict[str, st
     parameters = new_code_cell("\n".join(f"{name} = {value!r}" for name, value in given.items()))
     parameters.metadata["tags"] = ["parameters"]
     about = (
-        "# What was done\n\nMade from what was set by hand. Run from top to bottom, from the folder where it lies, it gives "
-        "the same label map. For research only: not a medical device."
+        "# What was done\n\nMade from what was set by hand. Run from top to bottom, from the folder where it lies, it "
+        "gives the same label map. For research only: not a medical device."
     )
     cells = [new_markdown_cell(about), new_code_cell("import mrbone_nb as mb"), parameters]
     for title, code in _told(recipe, words, files):

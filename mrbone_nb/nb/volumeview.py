@@ -1,4 +1,4 @@
-"""A scan as a volume in JupyterLab, by itkwidgets; surfaces or a picture until it has started, and where it cannot.
+"""A scan as a volume in JupyterLab, by itkwidgets, below its surfaces; a picture where it does not start.
 
 itkwidgets is imported only after the page has said that it can show it: to import it where nobody looks (a notebook
 that is run by a program) would hold up all later cells.
@@ -123,7 +123,8 @@ class VolumeView(widgets.VBox):
             if self.viewer.viewer_rpc.data_event.is_set():
                 self._up = True
                 self._say("")
-                self.light.layout.display = "none"
+                if not self.scene.surfaces():  # surfaces stay: a volume alone hides where a bone ends
+                    self.light.layout.display = "none"
                 if self._changed:
                     self._send(True)
             elif loop.time() > self._since + SECONDS:

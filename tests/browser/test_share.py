@@ -29,7 +29,9 @@ def test_a_shared_notebook_works_with_the_network_cut(page, tmp_path):  # noqa: 
     from nbclient import NotebookClient
     from nbformat.v4 import new_code_cell, new_notebook
 
-    notebook = new_notebook(cells=[new_code_cell(code) for code in (DATA, BOX, "slices", "mb.tune('gaussian', volume)")])
+    notebook = new_notebook(
+        cells=[new_code_cell(code) for code in (DATA, BOX, "slices", "mb.tune('gaussian', volume)")]
+    )
     NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
     nbformat.write(notebook, tmp_path / "n.ipynb")
     assert main(["share", str(tmp_path / "n.ipynb"), "-o", str(tmp_path / "n.html")]) == 0

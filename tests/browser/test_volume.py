@@ -19,7 +19,8 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM, reason="no Chromium on this machine (on Debian: apt install chromium)"),
     pytest.mark.skipif(
-        not offline.installed(), reason="the offline viewer is not there (python -m mrbone_nb.nb.offline; needs a network)"
+        not offline.installed(),
+        reason="the offline viewer is not there (python -m mrbone_nb.nb.offline; needs a network)",
     ),
 ]
 
@@ -51,7 +52,7 @@ def test_a_bone_is_shown_with_itkwidgets_and_follows_a_slider(page):  # noqa: F8
         assert page.locator(".jp-CodeCell").last.inner_text().strip().endswith("after"), "later cells are not held up"
         assert lab.ask(page, "print(type(view).__name__)") == "VolumeView"
         until(lab, page, "print(view._up)")
-        assert lab.ask(page, "print(view._line.value, view.light.layout.display)") == "none"
+        assert lab.ask(page, "print(view._line.value, view.light.layout.display)") == "None", "the surfaces stay"
         frame = page.locator("iframe").first
         middle(frame)
         page.wait_for_timeout(3000)
