@@ -233,6 +233,13 @@ def install():
     print("Installed in {0:.0f} s.".format(time.time() - began))
 
 
+def offline_viewer():
+    """Fetch, once, what shows volumes in JupyterLab without a network; say so where that fails: all else works."""
+    said = run([PYTHON, "-m", "mrbone_nb.nb.offline"])[1].strip().splitlines()
+    if said and "already" not in said[-1]:
+        print(said[-1][:300])
+
+
 # --- the commands -------------------------------------------------------------------------------------------------
 
 def execute():
@@ -345,6 +352,8 @@ def main(argv):
         with open(LOG, "w") as log:
             print(time.strftime("%Y-%m-%d %H:%M:%S"), platform.platform(), "Python", sys.version, file=log)
         install()
+        if chosen.command != "demo":
+            offline_viewer()
         if chosen.command == "test":
             return test(rest, every=chosen.all)
         return {"demo": demo, "lab": lab}[chosen.command](rest)

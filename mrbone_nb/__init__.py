@@ -68,6 +68,7 @@ _LATER = {
     "enter_project": "nb",
     "explore": "nb",
     "look": "nb",
+    "notebook_of": "nb",
     "paint": "nb",
     "pick": "nb",
     "tune": "nb",

@@ -36,6 +36,12 @@ PATTERNS = {
         re.IGNORECASE,
     ),
 }
+# In data that are no text, chance makes things like t@U.wo: there an address has a domain in one case, with an
+# ending of two letters or one of the common ones, and more than two letters before the sign.
+LIKELY_ADDRESS = re.compile(
+    r"[\w.+-]{3,64}@(?:(?:[a-z0-9-]{2,}\.)+(?:[a-z]{2}|com|org|net|edu|gov|mil|int|info|biz|name|health|clinic|hospital)"
+    r"|(?:[A-Z0-9-]{2,}\.)+(?:[A-Z]{2}|COM|ORG|NET|EDU|GOV|MIL|INT|INFO|BIZ|NAME|HEALTH|CLINIC|HOSPITAL))"
+)
 PERSONAL = (  # keywords whose values are looked for in everything, where a scan is given
     "PatientName PatientID OtherPatientIDs PatientBirthDate PatientAddress PatientTelephoneNumbers "
     "PatientMotherBirthName AccessionNumber StudyID InstitutionName InstitutionAddress StationName "
@@ -248,4 +254,10 @@ def _printable(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        return "\n".join(run.decode("ascii") for run in re.findall(rb"[\x20-\x7e]{6,}", data))
+        text = "\n".join(run.decode("ascii") for run in re.findall(rb"[\x20-\x7e]{6,}", data))
+        return PATTERNS["e-mail address"].sub(_without_chance, text)
+
+
+def _without_chance(hit: re.Match[str]) -> str:
+    """An address in data that are no text, or what only looks like one, without its sign."""
+    return hit.group() if LIKELY_ADDRESS.fullmatch(hit.group()) else hit.group().replace("@", "?")

@@ -287,11 +287,22 @@ def test_arguments_of_pytest(start, given, every, passed):
 def test_the_tests_own_code_and_arguments_are_passed_on(start, monkeypatch):
     ran = {}
     monkeypatch.setattr(start, "install", lambda: None)
+    monkeypatch.setattr(start, "offline_viewer", lambda: None)
     monkeypatch.setattr(start, "run", lambda command, echo, env: (ran.update(command=command, env=env), (5, ""))[1])
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert start.main(["test", "--all", "-k", "x"]) == 5
     assert ran["command"][1:] == ["-m", "pytest", "-n", "2", "-k", "x"]
     assert ran["env"]["OMP_NUM_THREADS"] == "1" and ran["env"]["MPLBACKEND"] == "Agg"
+
+
+@pytest.mark.parametrize("said, shown", [
+    ("the offline viewer of itkwidgets is there already", ""),
+    ("warning\nno offline viewer for itkwidgets (no network)", "no offline viewer for itkwidgets (no network)\n"),
+])
+def test_the_offline_viewer_costs_a_line_at_most(start, monkeypatch, capsys, said, shown):
+    monkeypatch.setattr(start, "run", lambda command: (1, said))
+    start.offline_viewer()
+    assert capsys.readouterr().out == shown
 
 
 # --- the demo -----------------------------------------------------------------------------------------------------

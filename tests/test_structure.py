@@ -28,7 +28,7 @@ ORDER = """
     phantom dicomseg export verify agreement agreementplot methods
     learn
     views picture outputs
-    cohort cli nb
+    cohort nb cli
 """.split()
 NOTEBOOK_ONLY = {"IPython", "traitlets", "comm", "vtk", "vtkmodules", "pyvista"}  # beside the extra "notebook"
 IN_A_RUNNING_KERNEL = {"progress": {"IPython"}}  # writes a line of text into a cell, no widget

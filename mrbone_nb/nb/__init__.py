@@ -14,13 +14,26 @@ except ImportError as _error:
         f"the notebook views need the package {_error.name}: install them with `pip install mrbone_nb[notebook]`"
     ) from None
 
-from .meshview import view3d
 from .modeview import explore
 from .painting import edit, paint
 from .picker import pick
 from .project import enter_project
+from .retell import notebook_of
 from .share import write_html
 from .sliceview import look
+from .threed import view3d
 from .tuner import Tuned, tune
 
-__all__ = ["Tuned", "edit", "enter_project", "explore", "look", "paint", "pick", "tune", "view3d", "write_html"]
+__all__ = [
+    "Tuned",
+    "edit",
+    "enter_project",
+    "explore",
+    "look",
+    "notebook_of",
+    "paint",
+    "pick",
+    "tune",
+    "view3d",
+    "write_html",
+]

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import InputError
 from ..shape.model import LIMIT, ShapeModel, shape
 from .controls import NAME_WIDTH, WIDE
-from .meshview import view3d
+from .threed import view3d
 
 
 def explore(model: ShapeModel, *, modes: int = 4, weights: tuple[float, ...] = (), width: int = 520) -> ModeView:

@@ -23,7 +23,7 @@ FLAGS = [
 ]
 BROWSER = {"executable_path": CHROMIUM, "args": FLAGS}
 INSIDE = ("http://127.0.0.1", "file:", "data:", "blob:")
-# The one request that Lab itself makes here: an extension of itkwidgets asks for it whenever Lab opens.
+# An extension of itkwidgets asks for this whenever Lab opens, unless the offline viewer stands in for it.
 KNOWN = "vue.min.js"
 
 

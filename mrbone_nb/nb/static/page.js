@@ -20,9 +20,10 @@ class Model {
 }
 const started = new Map(); // one model, however often it is shown
 async function start(view) {
-  const { model, module, state, buffers } = JSON.parse(document.getElementById(view.dataset.state).textContent);
+  const { model, module, state, buffers, style } = JSON.parse(document.getElementById(view.dataset.state).textContent);
   if (!started.has(model)) {
-    for (const name in buffers) state[name] = decode(buffers[name]);
+    for (const name in buffers) state[name] = decode(document.getElementById(buffers[name]).textContent);
+    if (style) document.head.append(Object.assign(document.createElement('style'), { textContent: style }));
     const url = URL.createObjectURL(new Blob([document.getElementById(module).textContent], { type: 'text/javascript' }));
     let widget = (await import(url)).default;
     if (typeof widget === 'function') widget = await widget();
@@ -32,13 +33,19 @@ async function start(view) {
   }
   const { widget, played } = started.get(model), place = document.createElement('div');
   await widget.render({ model: played, el: place });
-  view.replaceChildren(place); // until now the still picture was there
+  view.replaceChildren(place);
 }
-for (const view of document.querySelectorAll('.mb-view')) {
-  try {
-    await start(view);
-  } catch (error) {
-    view.append(`This view could not be started (${error.message}): the picture stands for it.`);
+for (const box of document.querySelectorAll('.mb-box')) {
+  const views = [...box.querySelectorAll('.mb-view')];
+  let failed = views.length === 0;
+  for (const view of views) {
+    try {
+      await start(view);
+    } catch (error) {
+      failed = true;
+      view.append(`This view could not be started (${error.message}): the picture stands for it.`);
+    }
   }
+  if (!failed) box.querySelector('.mb-still')?.remove(); // until now the still picture was there
 }
 document.documentElement.dataset.mbReady = '1';
