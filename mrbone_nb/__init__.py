@@ -48,6 +48,8 @@ _LATER = {
     "fuse_stacks": "fuse",
     "fuse_seeds": "fuse",
     "fuse_masks": "fuse",
+    "batch": "cohort",
+    "read_cohort": "cohort",
     "agree": "agreement",
     "bland_altman": "agreement",
     "icc": "agreement",
