@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import InputError
 from ..mesh import Mesh, decimate
 from .crossing import crossing_faces, move_without_crossing
 from .forces import Evidence, pulls
 from .model import ShapeModel
-from .prior import Prior, check_weight
+from .prior import UNSEEN, Prior, check_weight
 from .rbf import similarity
 from .sites import edges_of, sites, sites_across
 
@@ -56,9 +57,9 @@ class Level:
 
 LEVELS = (
     Level(500, 8.0, 6.0, 24.0, 0.02, 0.005, model=0.3),
-    Level(1000, 5.0, 3.0, 18.0, 0.01, 0.02, model=0.1),
-    Level(0, 3.0, 1.0, 14.0, 0.003, 0.05, model=0.03),
-    Level(0, 2.0, 0.0, 10.0, 0.001, 0.1, model=0.01),
+    Level(1000, 5.0, 3.0, 18.0, 0.01, 0.02, model=0.3),
+    Level(0, 3.0, 1.0, 14.0, 0.003, 0.05, model=0.1),
+    Level(0, 2.0, 0.0, 10.0, 0.001, 0.1, model=0.03),
 )
 
 
@@ -84,6 +85,10 @@ def deform(
         What the parts of the scan say: gray values, probabilities, or both.
     levels
         Settings from coarse to fine.
+    model
+        Shapes with the vertices of the template, which the surface remembers instead of the template alone.
+    model_weight
+        How far it does: 0 not at all, 1 (as by default) wholly; finer levels let go.
 
     Returns
     -------
@@ -94,7 +99,9 @@ def deform(
     -----
     A coarse level is a decimated template, whose moves the next level takes over. The step solves, for the vertices v,
     (CᵀWC + αD + βU + μ + 1/τ) v = CᵀW t + (αD + βU + μ) r + v₀/τ with the sites C, their trust W and targets t, the
-    graph Laplacian D, its square U and the template r turned and scaled onto v₀; scipy factorizes the sparse matrix.
+    graph Laplacian D, its square U and the template r turned and scaled onto v₀; scipy factorizes the sparse matrix. With
+    a shape model r goes, by the model's weight, over to the model's shape that is nearest to v₀ where the scan is trusted,
+    within 3 standard deviations, and μ grows.
 
     References
     ----------
@@ -104,6 +111,8 @@ def deform(
     """
     moved, crossed = mesh, crossing_faces(mesh)
     weight = check_weight(model, model_weight)
+    if model is not None and model.mean.shape != mesh.vertices.shape:
+        raise InputError(f"a shape model of {len(model.mean)} vertices for a mesh of {len(mesh.vertices)}: expected as many")
     for level in levels:
         rest = _with_vertices(mesh, level.vertices)
         start = rest.vertices + carried(mesh.vertices, moved.vertices - mesh.vertices, rest.vertices)
@@ -148,7 +157,9 @@ def _settle(
         matrix, pull = _attraction(now, edges, evidence, level)
         home = similarity(rest.vertices, now.vertices)(rest.vertices)
         if prior is not None:
-            home += weight * (prior.nearest(now.vertices, np.minimum(matrix.diagonal(), 1)) - home)
+            trust = matrix.sum(axis=1)[:, None]
+            asked = now.vertices + (pull - matrix @ now.vertices) / (trust + UNSEEN)  # where the scan alone would go
+            home += weight * (prior.nearest(asked, np.minimum(trust[:, 0], 1)) - home)
         wanted = _solved(stiff + matrix + INERTIA * one, pull + stiff @ home + INERTIA * now.vertices)
         before = now.vertices
         now = move_without_crossing(now, wanted, crossed)

@@ -17,7 +17,7 @@ UNSEEN = 0.02  # trust in a vertex at which the scan says nothing: the model alo
 
 
 class Prior:
-    """Draw a surface to the nearest shape of a model, which is found anew from where its trusted vertices lie.
+    """Hold the shape of a model that is nearest to a surface, and find it anew from where its trusted vertices lie.
 
     Parameters
     ----------
@@ -50,17 +50,13 @@ class Prior:
 
 
 def check_weight(model: ShapeModel | None, weight: float | None) -> float:
-    """Give the weight of a model, or say that it makes no sense."""
+    """Give the weight of a model, by default the usual one, 0 without a model; or say that it makes no sense."""
     if model is None:
         if weight is not None:
-            raise InputError(f"model_weight={weight}: the template is no shape model, so there is nothing to weigh; leave it out")
+            raise InputError(f"model_weight={weight}: the template is no shape model; leave it out")
         return 0.0
     weight = MODEL_WEIGHT if weight is None else weight
     if not 0 <= weight <= 1:
         raise InputError(f"model_weight={weight}: expected 0 (a mere template) to 1")
     return float(weight)
 
-
-def carried_model(model: ShapeModel, mean: np.ndarray, modes: np.ndarray, faces: np.ndarray) -> ShapeModel:
-    """Give a model on other vertices."""
-    return ShapeModel(mean, faces, modes, model.variances)
