@@ -78,7 +78,8 @@ def knees(data: Path) -> Iterator[Row]:
         given = {name: femora[k].vertices[v] + random.normal(0, 1.5, 3) for name, v in at.items()}
         words = dict(noise=0.08, field=1.5)
         middle = tuple(femora[k].vertices.mean(axis=0))
-        slices = [one.volume for one in phantom.scan_radial(made, "t1", center=middle, axis=(0, 0, 1), slices=6, **words)]
+        planes = phantom.scan_radial(made, "t1", center=middle, axis=(0, 0, 1), slices=6, **words)
+        slices = [one.volume for one in planes]
         stack = phantom.scan(made, "pdfs", spacing=(5.0, 0.8, 0.8), plane="sagittal", **words).volume
         for kind, scan, names in (("radial", slices, THREE), ("active", stack, tuple(ENDS))):
             for name, mesh, seconds in fitted(scan, all_ways, {n: given[n] for n in names}):
@@ -96,10 +97,12 @@ def hip_shapes(data: Path, template: Template) -> dict[tuple[str, str], tuple[di
     return found
 
 
-def model_of(shapes: Mapping[tuple[str, str], tuple[object, Mesh]], template: Template, without: str = "") -> ShapeModel:
+def model_of(
+    shapes: Mapping[tuple[str, str], tuple[object, Mesh]], template: Template, without: str = ""
+) -> ShapeModel:
     """A model of right femora: the template, and all people but one."""
-    ways = {"right": np.ones(3), "left": FLIP}
-    kept = [mesh.vertices * ways[side] for (name, side), (_, mesh) in shapes.items() if name != without]
+    turned = {"right": np.ones(3), "left": FLIP}
+    kept = [mesh.vertices * turned[side] for (name, side), (_, mesh) in shapes.items() if name != without]
     meshes = [template.mesh, *(Mesh(vertices, template.mesh.faces) for vertices in kept)]
     return mb.build_model(meshes, name="femur", landmarks=template.landmarks)
 

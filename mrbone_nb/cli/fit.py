@@ -29,8 +29,8 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         "--template",
         required=True,
         metavar="NAME|FILE",
-        help="femur-right, femur-left, or a closed mesh (.stl, .ply, .obj; mm, LPS) with NAME.json or NAME.mrk.json beside, "
-        "or a shape model (.npz) with its landmarks in it or beside",
+        help="femur-right, femur-left, a closed mesh (.stl, .ply, .obj; mm, LPS) with NAME.json or NAME.mrk.json beside, or "
+        "a shape model (.npz) with its landmarks in it or beside",
     )
     verb.add_argument(
         "--model-weight",

@@ -99,9 +99,9 @@ def deform(
     -----
     A coarse level is a decimated template, whose moves the next level takes over. The step solves, for the vertices v,
     (CᵀWC + αD + βU + μ + 1/τ) v = CᵀW t + (αD + βU + μ) r + v₀/τ with the sites C, their trust W and targets t, the
-    graph Laplacian D, its square U and the template r turned and scaled onto v₀; scipy factorizes the sparse matrix. With
-    a shape model r goes, by the model's weight, over to the model's shape that is nearest to v₀ where the scan is trusted,
-    within 3 standard deviations, and μ grows.
+    graph Laplacian D, its square U and the template r turned and scaled onto v₀; scipy factorizes the sparse matrix.
+    With a shape model r goes over, by the model's weight, to the model's shape that is nearest to where the scan alone
+    would put the vertices it is trusted at, within 3 standard deviations, and μ grows.
 
     References
     ----------
@@ -112,7 +112,7 @@ def deform(
     moved, crossed = mesh, crossing_faces(mesh)
     weight = check_weight(model, model_weight)
     if model is not None and model.mean.shape != mesh.vertices.shape:
-        raise InputError(f"a shape model of {len(model.mean)} vertices for a mesh of {len(mesh.vertices)}: expected as many")
+        raise InputError(f"a shape model of {len(model.mean)} vertices: expected {len(mesh.vertices)}, as the mesh has")
     for level in levels:
         rest = _with_vertices(mesh, level.vertices)
         start = rest.vertices + carried(mesh.vertices, moved.vertices - mesh.vertices, rest.vertices)

@@ -61,6 +61,7 @@ FAULTS = [
     ("segment {scan} --seeds {seeds} -o out.nii.gz --recipe {quick} --start-margin 9", ["--start-margin: there is no"]),
     ("segment {scan} -o out.nii.gz --model m.npz --start-margin 9", ["--start-margin: does not go with --model"]),
     ("run {quick} {scan} --seeds {seeds} -o out --margin 9", ["--margin: goes with --crop auto"]),
+    ("segment {scan} --start {segments} -o out.nii.gz --recipe {clean} --start-margin 2", ["--start-margin: recipe"]),
     ("segment {scan} --seeds {seeds} -o out.nii.gz --recipe {quick} --echo 3", ["--echo 3"]),
     ("segment {scan} --seeds {seeds} -o out.nii.gz --recipe {quick} --series 9", ["--series 9"]),
     ("segment {scan} --seeds {seeds} -o out.nii.gz --recipe {quick} --series 1.2.3", ["--series '1.2.3'"]),
