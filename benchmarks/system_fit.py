@@ -1,12 +1,13 @@
 """Fit templates of the proximal femur: radial slices with three landmarks, stacks with control points, real hips.
 
-    python benchmarks/system_fit.py [FOLDER] [--only radial|active|hips]
+    python benchmarks/system_fit.py [FOLDER] [--only radial|active|hips|models]
 
 FOLDER holds meshes/libhip_MIT_*.stl and hips/*/; without it one simulated hip of plain solids is fitted. Subjects m3 and
 m7 are each other's templates: the right femur of one fits the bones of the other, mirrored for the left. The simulated
 hips have a parametric hip bone round the head, noise of 1/20 of the brightest tissue, and go on below the cut of the CT;
 what counts lies above the cut. Users are simulated: landmarks lie 1 mm off along each axis, control points 1 mm off in all.
 On real hips the control points are those of the template registered to the truth, put onto the truth's surface.
+Models (system_fit_models.py) are shape models of other people, given in the template's place.
 """
 
 from __future__ import annotations
@@ -126,8 +127,8 @@ def simulated(data: Path, kinds: tuple[str, ...]) -> Iterator[Row]:
                 yield "active model", case, "Dice", found[0], None, None, seconds
 
 
-def control_points(truth: mb.Volume, number: int, template: Template) -> dict[str, np.ndarray]:
-    """What a user would point at on a femur of a label map."""
+def control_points(truth: mb.Volume, number: int, template: Template) -> tuple[dict[str, np.ndarray], Mesh]:
+    """What a user would point at on a femur of a label map, and the template in the shape of that femur."""
     flip = np.array([1, 1, 1]) if number == 1 else FLIP
     surface = mb.extract_surface(truth, number)
     right = Mesh(surface.vertices * flip, surface.faces if number == 1 else surface.faces[:, ::-1])
@@ -138,22 +139,27 @@ def control_points(truth: mb.Volume, number: int, template: Template) -> dict[st
     moved = known + carried(template.mesh.vertices, mesh.vertices - template.mesh.vertices, known)
     nearest = dict(zip(template.landmarks, surface.vertices[cKDTree(surface.vertices).query(moved)[1]], strict=True))
     random = np.random.default_rng(1)
-    return {name: nearest[name] + random.normal(0, 3**-0.5, 3) for name in (*CONTROL, *SHAFT)}
+    return {name: nearest[name] + random.normal(0, 3**-0.5, 3) for name in (*CONTROL, *SHAFT)}, mesh
+
+
+def hip_scans(data: Path) -> Iterator[tuple[str, mb.Volume, mb.Volume]]:
+    """Name, scan and label map of every real hip."""
+    for folder in sorted(path for path in (data / "hips").iterdir() if (path / "truth.nii.gz").is_file()):
+        volume = mb.read(folder / "dicom" if (folder / "dicom").is_dir() else folder / "image.nii.gz")
+        yield folder.name, volume, mb.read_labels(folder / "truth.nii.gz", like=volume)[0]
 
 
 def hips(data: Path) -> Iterator[Row]:
     """Both femora of every real hip."""
-    for folder in sorted(path for path in (data / "hips").iterdir() if (path / "truth.nii.gz").is_file()):
-        volume = mb.read(folder / "dicom" if (folder / "dicom").is_dir() else folder / "image.nii.gz")
-        truth, _ = mb.read_labels(folder / "truth.nii.gz", like=volume)
+    for name, volume, truth in hip_scans(data):
         for number, side in ((1, "right"), (2, "left")):
             template = load_template(f"femur-{side}")
-            given = control_points(truth, number, template)
+            given, _ = control_points(truth, number, template)
             start = time.perf_counter()
             mask = inside_mesh(fit_template(volume, template, given).mesh, volume)
             seconds = time.perf_counter() - start
             bone = truth.array == number
-            case = f"{folder.name} {side} femur"
+            case = f"{name} {side} femur"
             yield "active model", case, "Dice", dice(mask, bone), 0.88, 0.92, seconds
             yield "active model", case, "target overlap", float((mask & bone).sum() / bone.sum()), None, None, seconds
             yield "active model", case, "ASSD, mm", assd(mask, bone, volume.spacing), None, None, seconds
@@ -178,18 +184,22 @@ def rows(data: Path | None, only: str | None = None) -> Iterator[Row]:
     if data is None:
         yield from solids()
         return
-    kinds = (only,) if only else ("radial", "active", "hips")
+    kinds = (only,) if only else ("radial", "active", "hips", "models")
     if set(kinds) & {"radial", "active"}:
         yield from simulated(data, kinds)
     if "hips" in kinds:
         yield from hips(data)
+    if "models" in kinds:
+        from system_fit_models import rows as rows_of_models
+
+        yield from rows_of_models(data)
 
 
 def main() -> None:
     """Print a line for each row, and the means."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path, nargs="?")
-    parser.add_argument("--only", choices=("radial", "active", "hips"))
+    parser.add_argument("--only", choices=("radial", "active", "hips", "models"))
     given = parser.parse_args()
     means: dict[tuple[str, str, str], list[float]] = {}
     for work, case, measure, value, least, aim, seconds in rows(given.folder, given.only):

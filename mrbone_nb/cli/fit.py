@@ -29,7 +29,14 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         "--template",
         required=True,
         metavar="NAME|FILE",
-        help="femur-right, femur-left, or a closed mesh (.stl, .ply, .obj; mm, LPS) with NAME.json or NAME.mrk.json beside",
+        help="femur-right, femur-left, a closed mesh (.stl, .ply, .obj; mm, LPS) with NAME.json or NAME.mrk.json beside, or "
+        "a shape model (.npz) with its landmarks in it or beside",
+    )
+    verb.add_argument(
+        "--model-weight",
+        type=float,
+        metavar="0…1",
+        help="how far a shape model keeps the surface to its shapes: 0 not at all, 1 (as by default) wholly",
     )
     verb.add_argument(
         "--landmarks",
@@ -46,20 +53,22 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def fit(args: argparse.Namespace) -> Answer:
-    """Fit a template and write the model, the mask and the record."""
+    """Fit a template or a shape model and write the surface, the mask and the record."""
     from ..shape import fit_template, load_template, place, read_landmarks
 
     files = _files(args)
     template, landmarks = load_template(args.template), read_landmarks(args.landmarks)
+    weight = _weight(args, template)
     placed = place(template, landmarks)  # first, since it is quick and names often mistyped
     scan = _read(args)
     refuse_blocked(scan)
     found = _geometry(scan)
     say(f"{placed.route}: {', '.join(placed.used)} leave {placed.residual:.2f} mm")
-    done = fit_template(scan, template, landmarks)
+    done = fit_template(scan, template, landmarks, **weight)
     _write(done, scan, template.name, args, files)
-    _write_record(done, scan, template.name, landmarks, found, files, args.overwrite)
-    found |= {
+    inputs = _inputs(args, scan, template.name, landmarks) | weight
+    _write_record(done, scan, inputs, found, files, args.overwrite)
+    found |= weight | {
         "route": done.route,
         "landmarks": list(done.used),
         "residual_mm": round(done.residual, 3),
@@ -70,6 +79,28 @@ def fit(args: argparse.Namespace) -> Answer:
     return Answer(found, columns([[name.replace("_", " "), value] for name, value in found.items()]), files=files)
 
 
+def _weight(args: argparse.Namespace, template: Any) -> dict[str, float]:
+    """The weight of a shape model; no word of it for a mere template."""
+    if template.model is None and args.model_weight is not None:
+        raise InputError(f"--model-weight: {template.name} is a mere template, no shape model; leave it out")
+    if template.model is None:
+        return {}
+    from ..shape.prior import check_weight
+
+    return {"model_weight": check_weight(template.model, args.model_weight)}
+
+
+def _inputs(args: argparse.Namespace, scan: Any, template: str, landmarks: Any) -> dict[str, Any]:
+    """What the record says of the inputs: base names, hashes and landmarks, no paths."""
+    from ..outputs import hashes
+    from ..record import source_of
+
+    path = Path(args.template)
+    file = {"template_file": hashes([path])} if path.is_file() else {}
+    points = {key: [round(float(v), 4) for v in point] for key, point in landmarks.items()}
+    return {"scan": source_of(scan), "template": template, **file, "landmarks": points}
+
+
 def _files(args: argparse.Namespace) -> dict[str, Path]:
     """What will be written, after making sure that it can be."""
     model = Path(args.output)
@@ -77,6 +108,8 @@ def _files(args: argparse.Namespace) -> dict[str, Path]:
         raise InputError(f"{model.name}: unknown kind of model; known are {', '.join(MODELS)}")
     if args.spacing is not None and not 0.1 <= args.spacing <= 10:
         raise InputError(f"--spacing {args.spacing} mm: expected 0.1 to 10")
+    if args.spacing is not None and not args.mask:
+        raise InputError("--spacing: it is that of the mask, and none is asked for; give --mask OUT or leave it out")
     files = {"model": model}
     if args.mask:
         from ..labelfile import suffix_of
@@ -135,20 +168,16 @@ def _write(done: Any, scan: Volume | SliceSet, name: str, args: argparse.Namespa
 
 
 def _write_record(
-    done: Any, scan: Any, name: str, landmarks: Any, found: dict[str, Any], files: dict[str, Path], overwrite: bool
+    done: Any, scan: Any, inputs: dict[str, Any], found: dict[str, Any], files: dict[str, Path], overwrite: bool
 ) -> None:
-    """Write what was done beside the model: base names, hashes and landmarks, no paths."""
+    """Write what was done beside the model."""
     from ..outputs import hashes
-    from ..record import circumstances, source_of, to_json
+    from ..record import circumstances, to_json
 
     data = {
         "schema": 1,
         "kind": "mrbone_nb fit",
-        "inputs": {
-            "scan": source_of(scan),
-            "template": name,
-            "landmarks": {key: [round(float(v), 4) for v in point] for key, point in landmarks.items()},
-        },
+        "inputs": inputs,
         "geometry": found,
         "route": done.route,
         "outputs": {"files": hashes(path for what, path in files.items() if what != "record")},

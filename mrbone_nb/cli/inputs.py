@@ -49,9 +49,8 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--start-margin",
         type=float,
-        default=START_MARGIN,
         metavar="MM",
-        help=f"how far the border may move ({START_MARGIN:g} mm)",
+        help=f"how far the border may move where strokes are made from --start ({START_MARGIN:g} mm)",
     )
     parser.add_argument(
         "--names", action="append", default=[], metavar="1=femur,…", help="names of labels; 'right femur' has a side"
@@ -60,15 +59,23 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--margin",
         type=float,
-        default=CROP_MARGIN,
         metavar="MM",
         help=f"round the strokes with --crop auto ({CROP_MARGIN:g} mm)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there already")
 
 
+def refuse_idle(args: argparse.Namespace) -> None:
+    """Refuse lengths that nothing would use, rather than let somebody believe that they did something."""
+    if args.start_margin is not None and args.start is None:
+        raise InputError("--start-margin: there is no --start to make strokes from; leave it out")
+    if args.margin is not None and args.crop != "auto":
+        raise InputError("--margin: goes with --crop auto alone; leave it out")
+
+
 def read_inputs(args: argparse.Namespace, recipe: str) -> Inputs:
     """Read all that the arguments name, and say what was decided."""
+    refuse_idle(args)
     if recipe != "auto":
         chosen = Recipe.load(recipe)  # first, since it is quick and often mistyped
     for name in ("seeds", "start"):
@@ -90,12 +97,13 @@ def read_inputs(args: argparse.Namespace, recipe: str) -> Inputs:
     if start is not None:
         seeds, start = place_start(chosen, seeds, start, args.start_margin)
     table = renamed(table, args.names) if args.names else table
-    crop = parse_crop(args.crop, scan, seeds if seeds is not None else start, args.margin)
+    margin = CROP_MARGIN if args.margin is None else args.margin
+    crop = parse_crop(args.crop, scan, seeds if seeds is not None else start, margin)
     return Inputs(scan, chosen, seeds, start, table, crop)
 
 
 def place_start(
-    recipe: Recipe, seeds: Volume | None, start: Volume, margin: float = START_MARGIN
+    recipe: Recipe, seeds: Volume | None, start: Volume, margin: float | None = None
 ) -> tuple[Volume | None, Volume | None]:
     """Decide what a label map to start from is for this recipe: strokes, or its labels.
 
@@ -104,11 +112,14 @@ def place_start(
     """
     calls = [find_step(call.step) for call in recipe.calls]
     if any("seeds" in step.required for step in calls):
+        margin = START_MARGIN if margin is None else margin
         made = seeds_from_labels(start, margin)
         say(f"strokes made from {start.name}: {margin:g} mm inside each label and as far outside all of them")
         if seeds is None:
             return made, None
         return seeds.with_array(np.where(seeds.array > 0, seeds.array, made.array)), None
+    if margin is not None:
+        raise InputError(f"--start-margin: recipe {recipe.name} takes the labels of --start as they are; leave it out")
     first = next((step for step in calls if {"mask", "labels"} & {*step.inputs, step.output}), None)
     if first is None or not {"mask", "labels"} & set(first.inputs):
         raise InputError(f"--start: recipe {recipe.name} makes its own mask and does not begin with one; leave it out")

@@ -88,8 +88,8 @@ def segment_by_model(args: argparse.Namespace) -> Answer:
     """Make a label map by a model."""
     from .. import learn, outputs
 
-    for name in ("start", "crop"):
-        if getattr(args, name) is not None:
+    for name in ("start", "start-margin", "crop", "margin"):
+        if getattr(args, name.replace("-", "_")) is not None:
             raise InputError(f"--{name}: does not go with --model, which takes the whole scan; leave one of them out")
     model = learn.load_model(args.model)
     recipe = learn.CLEAN if args.recipe == "auto" else Recipe.load(args.recipe)

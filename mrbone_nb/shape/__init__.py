@@ -13,7 +13,7 @@ from .landmarks import Landmarks, read_landmarks, write_landmarks
 from .radial import RadialAxis, fit_axis
 from .rbf import similarity, warp
 from .sites import parts_of
-from .template import Template, load_template, template_names
+from .template import Template, as_template, load_template, template_names
 
 __all__ = [
     "LEVELS",
@@ -23,6 +23,7 @@ __all__ = [
     "Level",
     "RadialAxis",
     "Template",
+    "as_template",
     "deform",
     "fit_axis",
     "fit_template",

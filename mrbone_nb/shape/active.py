@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import InputError
 from ..mesh import Mesh, decimate
 from .crossing import crossing_faces, move_without_crossing
 from .forces import Evidence, pulls
+from .model import ShapeModel
+from .prior import UNSEEN, Prior, check_weight
 from .rbf import similarity
 from .sites import edges_of, sites, sites_across
 
@@ -38,6 +41,8 @@ class Level:
         Cost of a move by 1 mm squared.
     steps
         How many at most.
+    model
+        Weight of the shape that a shape model gives, where there is one, against a sure edge.
     """
 
     vertices: int
@@ -47,17 +52,25 @@ class Level:
     memory: float
     stay: float
     steps: int = 15
+    model: float = 0.0
 
 
 LEVELS = (
-    Level(500, 8.0, 6.0, 24.0, 0.02, 0.005),
-    Level(1000, 5.0, 3.0, 18.0, 0.01, 0.02),
-    Level(0, 3.0, 1.0, 14.0, 0.003, 0.05),
-    Level(0, 2.0, 0.0, 10.0, 0.001, 0.1),
+    Level(500, 8.0, 6.0, 24.0, 0.02, 0.005, model=0.3),
+    Level(1000, 5.0, 3.0, 18.0, 0.01, 0.02, model=0.3),
+    Level(0, 3.0, 1.0, 14.0, 0.003, 0.05, model=0.1),
+    Level(0, 2.0, 0.0, 10.0, 0.001, 0.1, model=0.03),
 )
 
 
-def deform(mesh: Mesh, evidence: Sequence[Evidence], levels: Sequence[Level] = LEVELS) -> Mesh:
+def deform(
+    mesh: Mesh,
+    evidence: Sequence[Evidence],
+    levels: Sequence[Level] = LEVELS,
+    *,
+    model: ShapeModel | None = None,
+    model_weight: float | None = None,
+) -> Mesh:
     """Deform a closed mesh that lies near a bone until its surface lies on that of the bone.
 
     At each step the scan is searched along lines that leave the mesh, and an implicit step of an elastic surface
@@ -72,6 +85,10 @@ def deform(mesh: Mesh, evidence: Sequence[Evidence], levels: Sequence[Level] = L
         What the parts of the scan say: gray values, probabilities, or both.
     levels
         Settings from coarse to fine.
+    model
+        Shapes with the vertices of the template, which the surface remembers instead of the template alone.
+    model_weight
+        How far it does: 0 not at all, 1 (as by default) wholly; finer levels let go.
 
     Returns
     -------
@@ -83,6 +100,8 @@ def deform(mesh: Mesh, evidence: Sequence[Evidence], levels: Sequence[Level] = L
     A coarse level is a decimated template, whose moves the next level takes over. The step solves, for the vertices v,
     (CᵀWC + αD + βU + μ + 1/τ) v = CᵀW t + (αD + βU + μ) r + v₀/τ with the sites C, their trust W and targets t, the
     graph Laplacian D, its square U and the template r turned and scaled onto v₀; scipy factorizes the sparse matrix.
+    With a shape model r goes over, by the model's weight, to the model's shape that is nearest to where the scan alone
+    would put the vertices it is trusted at, within 3 standard deviations, and μ grows.
 
     References
     ----------
@@ -91,10 +110,14 @@ def deform(mesh: Mesh, evidence: Sequence[Evidence], levels: Sequence[Level] = L
     doi:10.1016/S1361-8415(96)80007-7
     """
     moved, crossed = mesh, crossing_faces(mesh)
+    weight = check_weight(model, model_weight)
+    if model is not None and model.mean.shape != mesh.vertices.shape:
+        raise InputError(f"a shape model of {len(model.mean)} vertices: expected {len(mesh.vertices)}, as the mesh has")
     for level in levels:
         rest = _with_vertices(mesh, level.vertices)
         start = rest.vertices + carried(mesh.vertices, moved.vertices - mesh.vertices, rest.vertices)
-        end = _settle(rest, start, evidence, level)
+        prior = _prior(model, mesh, rest) if weight else None
+        end = _settle(rest, start, evidence, level, prior, weight)
         further = moved.vertices + carried(rest.vertices, end.vertices - start, mesh.vertices)
         moved = move_without_crossing(moved, further, crossed)
     return moved
@@ -120,23 +143,39 @@ def carried(source: np.ndarray, values: np.ndarray, target: np.ndarray) -> np.nd
     return np.einsum("nk,nkd->nd", weight, values[near])
 
 
-def _settle(rest: Mesh, start: np.ndarray, evidence: Sequence[Evidence], level: Level) -> Mesh:
+def _settle(
+    rest: Mesh, start: np.ndarray, evidence: Sequence[Evidence], level: Level, prior: Prior | None, weight: float
+) -> Mesh:
     """Take implicit steps until the mesh lies still."""
     from scipy.sparse import eye_array
 
-    edges = edges_of(rest.faces)
-    stiff, inert = stiffness(rest, edges, level), INERTIA * eye_array(len(start), format="csr")
+    edges, one = edges_of(rest.faces), eye_array(len(start), format="csr")
+    stiff = stiffness(rest, edges, level) + weight * level.model * one
     now = Mesh(start, rest.faces)
     crossed = crossing_faces(now)  # before the first step: not to be mended here
     for _ in range(level.steps):
         matrix, pull = _attraction(now, edges, evidence, level)
         home = similarity(rest.vertices, now.vertices)(rest.vertices)
-        wanted = _solved(stiff + matrix + inert, pull + stiff @ home + INERTIA * now.vertices)
+        if prior is not None:
+            trust = matrix.sum(axis=1)[:, None]
+            asked = now.vertices + (pull - matrix @ now.vertices) / (trust + UNSEEN)  # where the scan alone would go
+            home += weight * (prior.nearest(asked, np.minimum(trust[:, 0], 1)) - home)
+        wanted = _solved(stiff + matrix + INERTIA * one, pull + stiff @ home + INERTIA * now.vertices)
         before = now.vertices
         now = move_without_crossing(now, wanted, crossed)
         if np.linalg.norm(now.vertices - before, axis=1).mean() < STILL_MM:
             break
     return now
+
+
+def _prior(model: ShapeModel, mesh: Mesh, rest: Mesh) -> Prior:
+    """The model on the vertices of a coarse mesh."""
+    onto = similarity(model.mean, mesh.vertices, scaling=False)
+    mean, modes = onto(model.mean), model.modes @ onto.turn.T
+    if rest is not mesh:
+        mean = rest.vertices + carried(mesh.vertices, mean - mesh.vertices, rest.vertices)
+        modes = np.array([carried(mesh.vertices, mode, rest.vertices) for mode in modes])
+    return Prior(ShapeModel(mean, rest.faces, modes, model.variances), rest)
 
 
 def stiffness(rest: Mesh, edges: np.ndarray, level: Level) -> object:

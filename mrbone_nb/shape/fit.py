@@ -10,14 +10,16 @@ import numpy as np
 from ..errors import InputError
 from ..mesh import Mesh
 from ..volume import Volume
-from .active import LEVELS, Level, deform
+from .active import LEVELS, deform
 from .fill import grid_around, inside_mesh
 from .forces import Evidence
 from .landmarks import Landmarks
 from .learn import Known, bone_probability, known_masks, near_template, surroundings
+from .model import ShapeModel
+from .prior import check_weight
 from .rbf import similarity, warp
 from .sites import parts_of
-from .template import Template
+from .template import Template, as_template
 
 FEWEST = 3  # landmarks of the radial route
 CONTROL = 4  # and more are control points of the active model
@@ -59,13 +61,13 @@ class Fit:
         return grid.with_array(inside_mesh(self.mesh, grid, "the fitted surface"), **facts)
 
 
-def place(template: Template, landmarks: Mapping[str, object]) -> Fit:
+def place(template: Template | ShapeModel, landmarks: Mapping[str, object]) -> Fit:
     """Place a template by landmarks alone: three by a similarity, four or more by a thin-plate warp.
 
     Parameters
     ----------
     template
-        The mesh with its landmarks.
+        The mesh with its landmarks, or a shape model with landmarks, whose mean is placed.
     landmarks
         Positions in the scan, mm, LPS, under the names that the template knows.
 
@@ -79,7 +81,7 @@ def place(template: Template, landmarks: Mapping[str, object]) -> Fit:
     InputError
         A name that the template does not know, or fewer than three.
     """
-    given = Landmarks(landmarks)
+    template, given = as_template(template), Landmarks(landmarks)
     known = ", ".join(template.landmarks)
     if strange := [name for name in given if name not in template.landmarks]:
         raise InputError(f"landmark {', '.join(strange)}: {template.name} knows {known}")
@@ -102,10 +104,11 @@ def place(template: Template, landmarks: Mapping[str, object]) -> Fit:
 
 def fit_template(
     scan: object,
-    template: Template,
+    template: Template | ShapeModel,
     landmarks: Mapping[str, object],
     *,
     masks: Sequence[np.ndarray | None] | None = None,
+    model_weight: float | None = None,
     seed: int = 0,
 ) -> Fit:
     """Fit a template to a scan: a stack, or slices in any directions, as a radial scan has them.
@@ -119,13 +122,16 @@ def fit_template(
     scan
         A `Volume`, a `SliceSet`, or a sequence of volumes of one plane each.
     template
-        The mesh with its landmarks, of the same side of the body.
+        The mesh with its landmarks, or a shape model with landmarks, of the same side of the body.
     landmarks
         Positions in the scan, mm, LPS, under the names that the template knows.
     masks
         For each slice (or for the stack) a mask of the bone, or None where there is none: the forest learns from
         those, with the place of a pixel in the landmarks' frame. Without masks it learns from the inside and the
         outside of the placed template, twice, and does not see the place.
+    model_weight
+        How far the surface remembers, instead of the placed mean, the shape of the model that is nearest to what the
+        scan shows: 0 not at all, 1 (as by default) wholly. For shape models alone.
     seed
         Of the forest.
 
@@ -150,19 +156,23 @@ def fit_template(
     a random forest classifier and deformable model registration. doi:10.1007/s11548-018-1899-z
     Arezoomand S, Lee WS, Rakhra KS, Beaulé PE (2015). doi:10.1007/s11548-014-1125-6
     """
+    template = as_template(template)
+    check_weight(template.model, model_weight)  # before the slow part
+    words = dict(model=template.model, model_weight=model_weight)
     parts = _normalized(parts_of(scan))
     start = place(template, landmarks)
     frame = similarity(Landmarks(landmarks).array(), template.landmarks.array(start.used))
     mesh = start.mesh
     for margin, levels in ROUNDS:
-        mesh = _round(parts, mesh, margin, levels, known_masks(parts, masks, mesh, frame) if masks else None, seed)
+        known = known_masks(parts, masks, mesh, frame) if masks else None
+        mesh = deform(mesh, _evidence(parts, mesh, margin, known, seed), levels, **words)
     return Fit(mesh, start.placed, start.route, start.used, start.residual)
 
 
-def _round(
-    parts: Sequence[Volume], mesh: Mesh, margin: float, levels: Sequence[Level], known: list[Known] | None, seed: int
-) -> Mesh:
-    """Learn and deform once."""
+def _evidence(
+    parts: Sequence[Volume], mesh: Mesh, margin: float, known: list[Known] | None, seed: int
+) -> list[Evidence]:
+    """Learn from what is known, or from the mesh where it lies, what the scan says."""
     shell = 0.0 if known else SHELL_MM
     if not known:
         distance = surroundings(mesh)
@@ -172,8 +182,7 @@ def _round(
     probability = bone_probability(known, seed)
     inside = np.concatenate([one.part.array[one.bone] for one in known])
     marrow = float(np.median(inside))
-    evidence = [Evidence(one.part, p, marrow, shell) for one, p in zip(known, probability, strict=True)]
-    return deform(mesh, evidence, levels)
+    return [Evidence(one.part, p, marrow, shell) for one, p in zip(known, probability, strict=True)]
 
 
 def _holds(part: Volume, mesh: Mesh) -> bool:

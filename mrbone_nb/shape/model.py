@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..mesh import Mesh
+from .landmarks import Landmarks
 from .register import fit_rigid, moved
 
 LIMIT = 3.0  # standard deviations beyond which a mode leaves what bones look like
@@ -33,6 +34,8 @@ class ShapeModel:
         (K,), mm², of the coefficient of each mode in the shapes that the model was made of.
     recipe
         How it was made: plain values by name.
+    landmarks
+        Named points of the mean, mm, with which it can serve as a template; none where nobody gave any.
     """
 
     mean: np.ndarray
@@ -40,6 +43,7 @@ class ShapeModel:
     modes: np.ndarray
     variances: np.ndarray
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    landmarks: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         arrays = {name: np.ascontiguousarray(getattr(self, name), float) for name in ("mean", "modes", "variances")}
@@ -55,6 +59,7 @@ class ShapeModel:
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         object.__setattr__(self, "recipe", MappingProxyType(dict(self.recipe)))
+        object.__setattr__(self, "landmarks", Landmarks(self.landmarks))
 
     @property
     def count(self) -> int:
@@ -66,8 +71,17 @@ class ShapeModel:
         """The part of the variance that each mode explains, (K,), of what the model holds."""
         return self.variances / self.variances.sum()
 
+    def mirrored(self) -> ShapeModel:
+        """Give the model of the other side of the body."""
+        flip = np.array([-1.0, 1, 1])
+        points = {name: point * flip for name, point in self.landmarks.items()}
+        arrays = (self.mean * flip, self.faces[:, ::-1], self.modes * flip, self.variances)
+        return ShapeModel(*arrays, self.recipe, points)
 
-def build_model(meshes: Iterable[Mesh], *, keep: float = 0.98, name: str = "bone") -> ShapeModel:
+
+def build_model(
+    meshes: Iterable[Mesh], *, keep: float = 0.98, name: str = "bone", landmarks: Mapping[str, Any] | None = None
+) -> ShapeModel:
     """Build a model from meshes whose vertices correspond: rigid alignment to their mean, then principal components.
 
     Size stays in the model, as its first modes. Meshes that do not correspond are brought to it by `correspond`.
@@ -80,6 +94,8 @@ def build_model(meshes: Iterable[Mesh], *, keep: float = 0.98, name: str = "bone
         Share of the variance that the modes explain, above 0 and up to 1.
     name
         What bone it is, for the recipe.
+    landmarks
+        Named points of the first mesh, mm; carried to the mean, they let the model serve as a template.
 
     Returns
     -------
@@ -122,8 +138,9 @@ def build_model(meshes: Iterable[Mesh], *, keep: float = 0.98, name: str = "bone
     if not count:
         raise InputError(f"{len(meshes)} meshes of one and the same shape: there is no variation to model")
     modes, recipe = modes[:count], {"name": name, "meshes": len(meshes), "keep": keep, "alignment": "rigid"}
+    points = _carried(landmarks or {}, meshes[0].vertices, mean)
     sign = np.sign(modes[np.arange(count), np.abs(modes).argmax(axis=1)])  # else it is up to the machine
-    return ShapeModel(mean, faces, (modes * sign[:, None]).reshape(count, -1, 3), variances[:count], recipe)
+    return ShapeModel(mean, faces, (modes * sign[:, None]).reshape(count, -1, 3), variances[:count], recipe, points)
 
 
 def shape(model: ShapeModel, weights: Sequence[float] = ()) -> Mesh:
@@ -182,6 +199,15 @@ def weights_of(model: ShapeModel, points: np.ndarray, *, limit: float = LIMIT) -
     """Give the weights, in standard deviations within a limit, of points (V, 3) in the model's place."""
     coefficients = np.tensordot(model.modes, points - model.mean, axes=2)
     return np.clip(coefficients / np.sqrt(model.variances), -limit, limit)
+
+
+def _carried(landmarks: Mapping[str, Any], source: np.ndarray, target: np.ndarray) -> dict[str, np.ndarray]:
+    """Move points along with the vertices around them, rigidly, the nearest counting most; one at a vertex stays there."""
+    found = {}
+    for name, point in Landmarks(landmarks).items():
+        near = 1 / (((source - point) ** 2).sum(axis=1) + 1e-6) ** 2
+        found[name] = moved(fit_rigid(source, target, near), point[None])[0]
+    return found
 
 
 def _aligned(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

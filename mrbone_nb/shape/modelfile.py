@@ -38,6 +38,8 @@ def save_model(model: ShapeModel, path: Path | str, *, overwrite: bool = False) 
     if path.suffix.lower() != ".npz":
         raise InputError(f"{path.name}: shape models are .npz files; give such a name")
     about = {"kind": KIND, "version": VERSION, "unit": "mm", "space": "LPS", "recipe": dict(model.recipe)}
+    if model.landmarks:
+        about["landmarks"] = {name: point.tolist() for name, point in model.landmarks.items()}
     arrays = {name: getattr(model, name) for name in ARRAYS}
     arrays = {name: array.astype(np.float32 if array.dtype.kind == "f" else np.int32) for name, array in arrays.items()}
 
@@ -78,9 +80,9 @@ def load_model(path: Path | str) -> ShapeModel:
         with np.load(path, allow_pickle=False) as held:
             about = json.loads(str(held["about"]))
             _check_about(path.name, about)
-            return ShapeModel(*(held[name] for name in ARRAYS), recipe=about.get("recipe", {}))
-    except InputError:
-        raise
+            return ShapeModel(*(held[name] for name in ARRAYS), about.get("recipe", {}), about.get("landmarks", {}))
+    except InputError as error:
+        raise InputError(str(error) if str(error).startswith(path.name) else f"{path.name}: {error}") from None
     except Exception as error:  # a broken archive fails in many ways
         raise InputError(f"{path.name}: not a shape model ({type(error).__name__})") from None
 

@@ -11,6 +11,7 @@ import mrbone_nb as mb
 from mrbone_nb import phantom
 from mrbone_nb.meshfile import write_mesh
 from mrbone_nb.outputs import save_image
+from mrbone_nb.record import file_sha256
 from mrbone_nb.shape import write_landmarks
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "shape"))
@@ -56,6 +57,22 @@ def test_fit_to_radial_slices(here, ok, rng):
     assert mb.read_labels("mask.nii.gz")[0].spacing == pytest.approx((1.5, 1.5, 1.5))
 
 
+def test_fit_a_shape_model(here, ok, bad):
+    eggs = [egg(np.array((13.0, 12.0, 19.0)) + by) for by in np.random.default_rng(3).normal(0, 2, (6, 3))]
+    corner = {name: np.sign(point) * eggs[0].vertices.max(axis=0) for name, point in POINTS.items()}
+    mb.save_model(mb.build_model(eggs, name="egg", landmarks=corner), "model.npz")
+    words = ("fit", "scan.nii.gz", "--template", "model.npz", "--landmarks", "three.json", "-o", "out.stl")
+    data, _ = ok(*words)
+    assert data["model_weight"] == 1 and data["volume_mm3"] == pytest.approx(TRUTH.volume, rel=0.08)
+    inputs = json.loads(Path("out_record.json").read_text())["inputs"]
+    assert inputs["template"] == "model" and inputs["model_weight"] == 1
+    assert inputs["template_file"] == {"model.npz": file_sha256(Path("model.npz"))}
+    assert ok(*words, "--model-weight", "0.5", "--overwrite")[0]["model_weight"] == 0.5
+    assert "model_weight=2" in bad(*words, "--model-weight", "2", "--overwrite")
+    Path("model.npz").write_bytes(Path("model.npz").read_bytes()[:-400])
+    assert "model.npz" in bad(*words, "--overwrite")
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
@@ -66,6 +83,8 @@ def test_fit_to_radial_slices(here, ok, rng):
         ({"--landmarks": "none.json"}, "no such file of landmarks"),
         ({"--mask": "out.png"}, "--mask out.png"),
         ({"--spacing": "0"}, "--spacing 0.0 mm"),
+        ({"--spacing": "2"}, "--spacing: it is that of the mask"),
+        ({"--model-weight": "0.5"}, "--model-weight: egg is a mere template"),
         ({"-o": "egg.stl"}, "overwrite"),
     ],
 )
