@@ -41,8 +41,9 @@ class Prediction:
 def predict(model: Model, scan: Volume, *, seeds: Volume | None = None) -> Prediction:
     """Find the bones of a scan by a model.
 
-    The atlases, pulled into the scan's shape, say about where the bones lie, and each pass of the trees how likely
-    each bone is; then walks go from every voxel, held up by edges, and on their way the model's word ends them (Grady
+    The atlases, pulled into the scan's shape, say about where the bones lie, and each pass of the trees, which sees how
+    far the shape models are that were fitted to this, how likely each bone is; what no fitted shape allows is given up;
+    then walks go from every voxel, held up by edges, and on their way the model's word ends them (Grady
     2005), so that what is in doubt goes with its surroundings.
 
     Parameters
@@ -79,14 +80,14 @@ def predict(model: Model, scan: Volume, *, seeds: Volume | None = None) -> Predi
         frame = Frame.of(turned, this.resolution)
         if place == 0:
             warnings = model.likeness.warnings(scan, turned.array, seen_in(this, frame))
-        layers = asked(this, trees, frame, layers)
+        layers = asked(this, trees, frame, layers, model.shapes)
     if seeds is None:
-        return Prediction(settled(layers, turned, scan, model.numbers), warnings)
+        return Prediction(settled(layers, turned, scan, model.numbers, model.shapes), warnings)
     heard = voices(scan, turned, seeds, model.strokes, layers, model.numbers)
     labels = labels_of(together(heard, model.together), turned, scan, model.numbers)
     unmarked = sorted(set(model.numbers) - set(np.unique(seeds.array).tolist()))
     if unmarked:  # of these the model alone can tell
-        alone = settled(layers, turned, scan, model.numbers).array
+        alone = settled(layers, turned, scan, model.numbers, model.shapes).array
         labels = np.where(np.isin(labels, unmarked), 0, labels)
         labels = np.where(np.isin(alone, unmarked), alone, labels)
     labels = np.where(seeds.array > 0, np.where(seeds.array == EVERYTHING_ELSE, 0, seeds.array), labels)

@@ -26,8 +26,8 @@ NOISE = 2.0  # mm that a border found may be off
 OUTLIER = 4.0  # mm off, from which a place pulls less
 SCALE, TURN = 0.08, 0.15  # usual change of size, and turn in radians, between scans
 ROUNDS, ALIGNED = 15, 2  # of a fit, and of the mean
-UNSURE = 8.0  # mm outside or inside the fitted shape that are still possible
-FADE = 4.0  # mm beyond, on which the odds of what is impossible fall to a third
+UNSURE = 6.0  # mm outside or inside the fitted shape that are still possible
+FADE = 2.0  # mm beyond, on which the odds of what is impossible fall to a third
 
 
 @dataclass(frozen=True, eq=False)
