@@ -3,8 +3,9 @@
     python benchmarks/system_learn.py [--data FOLDER]
 
 Every folder in FOLDER/hips holds a scan (image.nii.gz or the folder dicom) and truth.nii.gz. The
-scans are dealt into four parts; each is judged by trees that learned from the other three, and by the atlases of all
-others. With seeds.nii.gz beside them, strokes and model together are judged as well. Nothing is kept.
+scans are dealt into four parts; each is judged by trees and shapes that learned from the other three, and by the
+atlases of all others. With seeds.nii.gz beside them, training hears these strokes too, and strokes and model together
+are judged as well, the scan's own strokes by trees of the other parts. Nothing is kept.
 """
 
 from __future__ import annotations
@@ -65,12 +66,13 @@ def rows(data: Path | None) -> Iterator[Row]:
 def judged(done: learn.Trained, case: learn.Case, folder: Path, way: str) -> np.ndarray | None:
     """Labels of a case by trees that have not seen it; None where there are no strokes."""
     model, turned, unseen = done.model, ready(case.scan), done.unseen[case.name]
-    labels = settled(unseen, turned, case.scan, model.numbers)
+    shapes = done.shapes[case.name]
+    labels = settled(unseen, turned, case.scan, model.numbers, shapes)
     if way == "with strokes":
         if not (folder / "seeds.nii.gz").exists():
             return None
         seeds, _ = mb.read_labels(folder / "seeds.nii.gz", like=case.scan)
-        heard = voices(case.scan, turned, seeds, model.strokes, unseen, model.numbers)
+        heard = voices(case.scan, turned, seeds, model.strokes, unseen, model.numbers, shapes)
         layers = together(heard, model.together, done.parts[case.name])
         labels = case.scan.with_array(labels_of(layers, turned, case.scan, model.numbers))
     return learn.CLEAN.run(case.scan, labels=labels).labels.array

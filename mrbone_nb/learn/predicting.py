@@ -83,7 +83,7 @@ def predict(model: Model, scan: Volume, *, seeds: Volume | None = None) -> Predi
         layers = asked(this, trees, frame, layers, model.shapes)
     if seeds is None:
         return Prediction(settled(layers, turned, scan, model.numbers, model.shapes), warnings)
-    heard = voices(scan, turned, seeds, model.strokes, layers, model.numbers)
+    heard = voices(scan, turned, seeds, model.strokes, layers, model.numbers, model.shapes)
     labels = labels_of(together(heard, model.together), turned, scan, model.numbers)
     unmarked = sorted(set(model.numbers) - set(np.unique(seeds.array).tolist()))
     if unmarked:  # of these the model alone can tell

@@ -137,7 +137,7 @@ def distances(shapes: Sequence[Shape | None], layers: np.ndarray, spacing: Spaci
         if shape is None or not mask.any():
             found.append(np.full(mask.shape, 0 if shape is None else FAR, np.float32))
         else:
-            found.append(_placed(shape, _fitted(shape, _signed(mask, size), size), mask.shape, size))
+            found.append(_placed(shape, _fitted(shape, signed(mask, size), size), mask.shape, size))
     return unpool(np.stack(found), factors, layers.shape[1:])
 
 
@@ -187,7 +187,7 @@ def _pads(spacing: Spacing) -> list[int]:
 
 def _field(mask: np.ndarray, spacing: Spacing) -> np.ndarray:
     """Signed distance on a larger grid, where what the scan cuts goes on straight."""
-    return _signed(np.pad(mask, [(pad, pad) for pad in _pads(spacing)], mode="edge"), spacing)
+    return signed(np.pad(mask, [(pad, pad) for pad in _pads(spacing)], mode="edge"), spacing)
 
 
 def _within(field: np.ndarray, spacing: Spacing) -> np.ndarray:
@@ -195,7 +195,8 @@ def _within(field: np.ndarray, spacing: Spacing) -> np.ndarray:
     return field[tuple(slice(pad, n - pad) for pad, n in zip(_pads(spacing), field.shape, strict=True))]
 
 
-def _signed(mask: np.ndarray, spacing: Spacing) -> np.ndarray:
+def signed(mask: np.ndarray, spacing: Spacing) -> np.ndarray:
+    """Signed distance in mm to the border of a mask, negative inside, -20 to 20; the scan's border is none."""
     import edt
 
     inside, outside = (edt.edt(np.ascontiguousarray(m), anisotropy=spacing, black_border=False) for m in (mask, ~mask))

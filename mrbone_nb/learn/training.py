@@ -21,7 +21,7 @@ from .predicting import CLEAN, seen_in
 from .ready import READY, ready
 from .settle import settled
 from .shapes import LEAST, Shape, fields_of, shapes_of
-from .together import EVERY_MM, TOGETHER, recipe_of, voices
+from .together import EVERY_MM, TOGETHER, check_seeds, recipe_of, voices
 from .trees import Trees, grow
 from .unlike import Likeness
 
@@ -42,11 +42,15 @@ class Case:
         The scan.
     truth
         A label map on the scan's grid, drawn with care: the model imitates it, its border too.
+    seeds
+        Strokes as a user draws them on such scans, or None; the model then learns from these too how far to trust
+        strokes, beside those of a simulated user.
     """
 
     name: str
     scan: Volume
     truth: Volume
+    seeds: Volume | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,20 +199,21 @@ def _shapes(
 def _together(
     cases: Sequence[Case], students: Sequence[_Student], effort: float, seed: int, say: Callable[[str], object]
 ) -> tuple[Trees, Recipe]:
-    """Learn how strokes and model go together, from a simulated user's strokes and what the model says unseen."""
+    """Learn how strokes and model go together, from given and simulated strokes and what the model says unseen."""
     recipe = recipe_of([case.scan for case in cases], [case.truth for case in cases])
     this = _scaled(TOGETHER, effort)
     rows, answers, parts = [], [], []
     for place, (case, student) in enumerate(zip(cases, students, strict=True)):
         say(f"strokes: drawing on scan {place + 1} of {len(cases)}, and looking")
-        truth = case.truth.with_array(np.where(np.isin(case.truth.array, student.numbers), case.truth.array, 0))
-        seeds = simulated_strokes(truth, EVERY_MM, seed=seed + place)
-        heard = voices(case.scan, student.turned, seeds, recipe, student.before, student.numbers)
-        right = pooled_labels(student.labels, student.numbers, heard.frame.image.shape)
-        chosen = samples_of(this, heard.frame, right, heard.asked_at(), seed + place)
-        rows.append(heard.rows(this, chosen))
-        answers.append(right.ravel()[chosen])
-        parts.append(np.full(len(chosen), student.part))
+        drawings = [simulated_strokes(case.truth, EVERY_MM, seed=seed + place)]
+        drawings += [] if case.seeds is None else [case.seeds]
+        for seeds in drawings:
+            heard = voices(case.scan, student.turned, seeds, recipe, student.before, student.numbers, student.shapes)
+            right = pooled_labels(student.labels, student.numbers, heard.frame.image.shape)
+            chosen = samples_of(this, heard.frame, right, heard.asked_at(), seed + place)
+            rows.append(heard.rows(this, chosen))
+            answers.append(right.ravel()[chosen])
+            parts.append(np.full(len(chosen), student.part))
     say("strokes: learning")
     known = (np.concatenate(part) for part in (rows, answers, parts))
     return grow(*known, len(students[0].numbers) + 1, rounds=this.rounds, balance=this.balance, seed=seed), recipe
@@ -296,4 +301,11 @@ def _numbers(cases: Sequence[Case]) -> tuple[int, ...]:
         if not mine:
             raise InputError(f"case {case.name}: the mask is empty; draw its bones or leave the case out")
         found |= mine
-    return tuple(sorted(found))
+    numbers = tuple(sorted(found))
+    for case in cases:
+        if case.seeds is not None:
+            try:
+                check_seeds(case.seeds, case.scan, numbers)
+            except InputError as error:
+                raise InputError(f"case {case.name}: {error}") from None
+    return numbers
