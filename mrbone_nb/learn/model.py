@@ -200,4 +200,5 @@ def _model_of(arrays: Mapping[str, np.ndarray], name: str) -> Model:
     likeness = Likeness.of_facts(about["likeness"], arrays["gray"], arrays["seen"])
     recipe = Recipe.from_dict(about["recipe"], name)
     together = passes.pop() if strokes is not None else None
-    return Model(table, recipe, steps, tuple(passes), atlases, shapes, together, strokes, likeness, dict(about["facts"]))
+    facts = dict(about["facts"])
+    return Model(table, recipe, steps, tuple(passes), atlases, shapes, together, strokes, likeness, facts)

@@ -43,7 +43,7 @@ def to_borders(layers: np.ndarray, spacing: Spacing, places: np.ndarray) -> Iter
 
 
 def to_strokes(seeds: np.ndarray, numbers: Sequence[int], spacing: Spacing, places: np.ndarray) -> Iterator[np.ndarray]:
-    """The distance in mm, up to 60, from voxels to the strokes of each label and of everything else, one column each."""
+    """The distance in mm, up to 60, from voxels to the strokes of each label and of everything else, a column each."""
     import edt
 
     factors = coarsening(seeds.shape, spacing, COARSE)

@@ -61,7 +61,7 @@ PASSES = (  # of a single scan; where there are several, atlases take the place 
     Pass(3.6, (3.0, 6.0, 12.0, 24.0), 48, 10.0, 120.0, 0, 40, 0.3, 25_000, 0),
     Pass(1.8, (1.5, 3.0, 6.0, 12.0), 32, 4.0, 60.0, 8, 60, 0.2, 20_000, 10),
 )
-CHUNK = 200_000  # voxels whose rows are made together, to save memory
+CHUNK = 500_000  # voxels whose rows are made together: fewer save memory, but fields are made anew for each
 
 
 def pass_of(facts: Mapping[str, Any]) -> Pass:
@@ -89,7 +89,7 @@ def places_of(this: Pass, frame: Frame, before: np.ndarray | None) -> tuple[np.n
 
 
 def away_of(frame: Frame, before: np.ndarray | None, shapes: Sequence[Shape | None]) -> np.ndarray:
-    """Distance in mm to the shapes fitted to the pass before, on the frame's grid, (L - 1, p, m, n); empty without any."""
+    """Distance in mm to shapes fitted to the pass before, on the frame's grid, (L - 1, p, m, n); empty without any."""
     if before is None or not shapes:
         return np.empty((0, *frame.image.shape), np.float32)
     return on_grid_of(frame, distances(shapes, before, spacing_of(frame, before)))

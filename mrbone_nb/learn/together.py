@@ -14,9 +14,9 @@ from ..recipe import Recipe, preset, run_call
 from ..segment.walker import pool_seeds, seed_labels
 from ..step import EVERYTHING_ELSE
 from ..volume import Volume
-from .context import context
+from .context import around, to_centers
 from .frame import Frame, on_grid_of, ratio, spacing_of
-from .look import look, offsets
+from .look import look, offsets, shifted
 from .near import beside, of_marrow, to_borders, to_strokes
 from .passes import CHUNK, Pass
 from .shapes import Shape, distances
@@ -74,10 +74,14 @@ class Voices:
     def rows(self, this: Pass, places: np.ndarray) -> np.ndarray:
         """Give what the trees see of voxels, (n, columns) float32."""
         image, spacing = self.frame.image, self.frame.spacing
-        columns = list(look(image, spacing, places, this.widths, offsets(this.ways, this.nearest, this.farthest, this.seed)))
-        around = offsets(this.around, 2 * this.nearest, this.farthest / 2, this.seed + 1)
-        for layers in (self.strokes, self.model, self.drawn):
-            columns += context(layers, spacing, places, around)
+        ways = offsets(this.ways, this.nearest, this.farthest, this.seed)
+        columns = list(look(image, spacing, places, this.widths, ways))
+        columns += (layer.ravel()[places] for layers in (self.strokes, self.model, self.drawn) for layer in layers)
+        ways = offsets(this.around, 2 * this.nearest, this.farthest / 2, this.seed + 1)
+        there = [shifted(image.shape, spacing, places, way) for way in ways]
+        for layer in (*self.strokes[1:], *self.model[1:]):
+            columns += around(layer, spacing, there)
+        columns += to_centers(self.model, spacing, places)
         columns += to_borders(self.drawn, spacing, places)
         columns += to_strokes(self.seeds, self.numbers, spacing, places)
         columns += list(self.frame.position(places))

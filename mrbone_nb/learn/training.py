@@ -90,9 +90,9 @@ def train(
 ) -> Trained:
     """Learn bones from scans with masks.
 
-    Every scan becomes an atlas that is pulled into new scans, and three or more make a shape model of each bone; boosted
-    trees see gray values, the place in the body, what the atlases say around, and how far the fitted shapes are. A
-    single scan has no atlas beside it: a first, coarser pass of trees takes their place.
+    Every scan becomes an atlas that is pulled into new scans, and three or more make a shape model of each bone;
+    boosted trees see gray values, the place in the body, what the atlases say around, and how far the fitted shapes
+    are. A single scan has no atlas beside it: a first, coarser pass of trees takes their place.
 
     Parameters
     ----------
@@ -131,7 +131,8 @@ def train(
 
     References
     ----------
-    Friedman (2001), doi:10.1214/aos/1013203451; Tu & Bai (2010), doi:10.1109/TPAMI.2009.186 (auto-context)
+    Friedman (2001), doi:10.1214/aos/1013203451; Tu & Bai (2010), doi:10.1109/TPAMI.2009.186 (auto-context);
+    Wolpert (1992), doi:10.1016/S0893-6080(05)80023-1 (stacking)
     """
     numbers, steps = _numbers(cases), _steps(effort, len(cases))
     table = (table or LabelTable()).filled(numbers)
