@@ -19,9 +19,9 @@ from statistics import mean
 import numpy as np
 
 from mrbone_nb import learn
-from mrbone_nb.learn.ready import labels_of, ready
+from mrbone_nb.learn.predicting import joined
+from mrbone_nb.learn.ready import ready
 from mrbone_nb.learn.settle import settled
-from mrbone_nb.learn.together import together, voices
 from mrbone_nb.measure import dice
 
 GROUPS = {"femora": (1, 2), "hip bones": (3, 4), "sacrum": (5,)}
@@ -73,13 +73,12 @@ def judged(done: learn.Trained, case: learn.Case, way: str) -> np.ndarray | None
     """Labels of a case by trees that have not seen it; None where there are no strokes."""
     model, turned, unseen = done.model, ready(case.scan), done.unseen[case.name]
     shapes = done.shapes[case.name]
-    labels = settled(unseen, turned, case.scan, model.numbers, shapes)
-    if way == "with strokes":
-        if case.seeds is None:
-            return None
-        heard = voices(case.scan, turned, case.seeds, model.strokes, unseen, model.numbers, shapes)
-        layers = together(heard, model.together, done.parts[case.name])
-        labels = case.scan.with_array(labels_of(layers, turned, case.scan, model.numbers))
+    if way == "automatic":
+        labels = settled(unseen, turned, case.scan, model.numbers, shapes)
+    elif case.seeds is None:
+        return None
+    else:
+        labels = joined(model, case.scan, turned, case.seeds, unseen, shapes, done.parts[case.name])
     return learn.CLEAN.run(case.scan, labels=labels).labels.array
 
 
