@@ -17,8 +17,8 @@ def add_verbs(add: Callable[..., Parser]) -> None:
         "cases",
         nargs="+",
         metavar="CASES",
-        help="a CSV table with the columns id, scan, truth (paths from the table's folder); or folders, each with "
-        "image.nii.gz or dicom/, and truth.nii.gz",
+        help="a CSV table with the columns id, scan, truth and, if you like, seeds (paths from the table's folder); or "
+        "folders, each with image.nii.gz or dicom/, truth.nii.gz and, if you like, strokes in seeds.nii.gz",
     )
     verb.add_argument("-o", "--output", required=True, metavar="MODEL", help="the model, a file that ends in .npz")
     verb.add_argument(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -44,13 +44,22 @@ def context(layers: np.ndarray, spacing: Spacing, places: np.ndarray, ways: np.n
     numpy.ndarray
         (n,): probabilities here, around and at the other places, and the way to the bones' centers in mm.
     """
-    shape = layers.shape[1:]
     yield from (layer.ravel()[places] for layer in layers)
-    there = [shifted(shape, spacing, places, way) for way in ways]
+    there = [shifted(layers.shape[1:], spacing, places, way) for way in ways]
     for layer in layers[1:]:
         yield blurred(layer, spacing, FAR).ravel()[places]
-        near = blurred(layer, spacing, NEAR).ravel()
-        yield from (near[other] for other in there)
-    at = np.array(np.unravel_index(places, shape), np.float32) * np.float32(spacing)[:, None]
+        yield from around(layer, spacing, there)
+    yield from to_centers(layers, spacing, places)
+
+
+def around(layer: np.ndarray, spacing: Spacing, there: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+    """What a layer, blurred a little, is at other places, given as flat indices for each way."""
+    near = blurred(layer, spacing, NEAR).ravel()
+    yield from (near[other] for other in there)
+
+
+def to_centers(layers: np.ndarray, spacing: Spacing, places: np.ndarray) -> Iterator[np.ndarray]:
+    """The way in mm, along each axis, from the center of each layer after the first."""
+    at = np.array(np.unravel_index(places, layers.shape[1:]), np.float32) * np.float32(spacing)[:, None]
     for center in centers(layers[1:], spacing):
         yield from at - center[:, None]

@@ -93,6 +93,12 @@ def on_grid_of(frame: Frame, layers: np.ndarray) -> np.ndarray:
     return unpool(layers, factors, frame.image.shape)
 
 
+def spacing_of(frame: Frame, layers: np.ndarray) -> Spacing:
+    """The spacing in mm of fields of a coarser frame of the same scan, (L, p, m, n)."""
+    factors = ratio(frame.image.shape, layers.shape[1:])
+    return tuple(s * f for s, f in zip(frame.spacing, factors, strict=True))
+
+
 def pooled_labels(labels: np.ndarray, numbers: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
     """The place in ``numbers`` (0 is background) of the label that fills most of each voxel of a coarser grid."""
     factors = ratio(labels.shape, shape)

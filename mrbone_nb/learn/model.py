@@ -18,10 +18,11 @@ from ..files import make_folder, write_atomic
 from ..recipe import Recipe, parse_json
 from .atlas import Atlas
 from .passes import Pass, pass_of
+from .shapes import Shape
 from .trees import Trees
 from .unlike import Likeness
 
-KIND, SCHEMA = "mrbone_nb model", 1
+KIND, SCHEMA = "mrbone_nb model", 2  # 2: shape models
 MOST_BYTES = 500_000_000
 DTYPES = {
     "feature": "i4", "threshold": "f8", "left": "i4", "right": "i4", "value": "f4", "starts": "i8", "part": "i4",
@@ -45,6 +46,8 @@ class Model:
         Its trees.
     atlases
         The scans themselves, small, with their bones; none where it learned from a single scan.
+    shapes
+        How each bone varies, None for one that few scans show; empty where it learned from fewer than three.
     together
         The trees that hear strokes and model; None where it learned without.
     strokes
@@ -60,6 +63,7 @@ class Model:
     steps: tuple[Pass, ...]
     passes: tuple[Trees, ...]
     atlases: tuple[Atlas, ...]
+    shapes: tuple[Shape | None, ...]
     together: Trees | None
     strokes: Recipe | None
     likeness: Likeness
@@ -86,6 +90,7 @@ class Model:
             "columns": [trees.columns for trees in self._trees],
             "strokes": None if self.strokes is None else self.strokes.to_dict(),
             "atlases": [list(atlas.spacing) for atlas in self.atlases],
+            "shapes": [None if shape is None else list(shape.spacing) for shape in self.shapes],
             "likeness": self.likeness.facts(),
             "facts": dict(self.facts),
         }
@@ -94,6 +99,9 @@ class Model:
             found |= {f"{name}_{number}": np.asarray(getattr(trees, name), kind) for name, kind in DTYPES.items()}
         for number, atlas in enumerate(self.atlases):
             found |= {f"atlas_{number}": atlas.image, f"atlas_labels_{number}": atlas.labels}
+        for number, shape in enumerate(self.shapes):
+            if shape is not None:
+                found |= {f"shape_{number}": shape.mean, f"shape_modes_{number}": shape.modes}
         return found | {"gray": self.likeness.gray, "seen": self.likeness.seen}
 
     @property
@@ -168,7 +176,8 @@ def _model_of(arrays: Mapping[str, np.ndarray], name: str) -> Model:
     if about.get("kind") != KIND:
         raise InputError(f"{name}: not a model of bones; expected a .npz file that `mrbone train` wrote")
     if about.get("schema") != SCHEMA:
-        raise InputError(f"{name}: a model of schema {about.get('schema')!r}; this version reads schema {SCHEMA}")
+        its = about.get("schema")
+        raise InputError(f"{name}: a model of schema {its!r}; this version reads schema {SCHEMA}: train it again")
     table = LabelTable.from_json(json.dumps(about["labels"]), name)
     steps, passes = tuple(pass_of(entry) for entry in about["passes"]), []
     strokes = None if about["strokes"] is None else Recipe.from_dict(about["strokes"], name)
@@ -182,7 +191,14 @@ def _model_of(arrays: Mapping[str, np.ndarray], name: str) -> Model:
         Atlas.checked(arrays[f"atlas_{k}"], arrays[f"atlas_labels_{k}"], spacing, len(table))
         for k, spacing in enumerate(about["atlases"])
     )
+    shapes = tuple(
+        None if spacing is None else Shape.checked(arrays[f"shape_{k}"], arrays[f"shape_modes_{k}"], spacing)
+        for k, spacing in enumerate(about["shapes"])
+    )
+    if len(shapes) not in (0, len(table)):
+        raise InputError(f"{name}: {len(shapes)} shapes for {len(table)} labels; train it again")
     likeness = Likeness.of_facts(about["likeness"], arrays["gray"], arrays["seen"])
     recipe = Recipe.from_dict(about["recipe"], name)
     together = passes.pop() if strokes is not None else None
-    return Model(table, recipe, steps, tuple(passes), atlases, together, strokes, likeness, dict(about["facts"]))
+    facts = dict(about["facts"])
+    return Model(table, recipe, steps, tuple(passes), atlases, shapes, together, strokes, likeness, facts)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .context import context
-from .frame import Frame, on_grid_of, ratio
+from .frame import Frame, on_grid_of, ratio, spacing_of
 from .look import look, offsets
+from .shapes import Shape, distances
 from .trees import Trees
 
 NEAR_BORDER = (15.0, 6.0)  # mm round the borders from which most samples come, in the first pass and later
@@ -60,7 +61,7 @@ PASSES = (  # of a single scan; where there are several, atlases take the place 
     Pass(3.6, (3.0, 6.0, 12.0, 24.0), 48, 10.0, 120.0, 0, 40, 0.3, 25_000, 0),
     Pass(1.8, (1.5, 3.0, 6.0, 12.0), 32, 4.0, 60.0, 8, 60, 0.2, 20_000, 10),
 )
-CHUNK = 200_000  # voxels whose rows are made together, to save memory
+CHUNK = 500_000  # voxels whose rows are made together: fewer save memory, but fields are made anew for each
 
 
 def pass_of(facts: Mapping[str, Any]) -> Pass:
@@ -81,20 +82,29 @@ def places_of(this: Pass, frame: Frame, before: np.ndarray | None) -> tuple[np.n
     from scipy.ndimage import maximum_filter
 
     factors = ratio(frame.image.shape, before.shape[1:])
-    size = tuple(s * f for s, f in zip(frame.spacing, factors, strict=True))
-    near = maximum_filter(1 - before[0], [2 * round(REACH / s) + 1 for s in size]) > UNLIKELY
+    near = maximum_filter(1 - before[0], [2 * round(REACH / s) + 1 for s in spacing_of(frame, before)]) > UNLIKELY
     for axis, factor in enumerate(factors):
         near = near.repeat(factor, axis)
     return np.flatnonzero(near[tuple(slice(n) for n in frame.image.shape)]), on_grid_of(frame, before)
 
 
-def rows_of(this: Pass, frame: Frame, layers: np.ndarray | None, places: np.ndarray) -> np.ndarray:
+def away_of(frame: Frame, before: np.ndarray | None, shapes: Sequence[Shape | None]) -> np.ndarray:
+    """Distance in mm to shapes fitted to the pass before, on the frame's grid, (L - 1, p, m, n); empty without any."""
+    if before is None or not shapes:
+        return np.empty((0, *frame.image.shape), np.float32)
+    return on_grid_of(frame, distances(shapes, before, spacing_of(frame, before)))
+
+
+def rows_of(
+    this: Pass, frame: Frame, layers: np.ndarray | None, places: np.ndarray, away: Sequence[np.ndarray] = ()
+) -> np.ndarray:
     """What a pass sees of voxels, (n, columns) float32."""
     ways = offsets(this.ways, this.nearest, this.farthest, this.seed)
     columns = [*look(frame.image, frame.spacing, places, this.widths, ways), *frame.position(places)]
     if layers is not None:
         around = offsets(this.around, 2 * this.nearest, this.farthest, this.seed + 1)
         columns += context(layers, frame.spacing, places, around)
+    columns += (field.ravel()[places] for field in away)
     return np.stack([np.asarray(c, np.float32) for c in columns], axis=1)
 
 
@@ -122,15 +132,23 @@ def samples_of(this: Pass, frame: Frame, truth: np.ndarray, places: np.ndarray, 
     return np.sort(random.choice(places, min(this.samples, len(places)), False, weight / weight.sum()))
 
 
-def asked(this: Pass, trees: Trees, frame: Frame, before: np.ndarray | None, part: int | None = None) -> np.ndarray:
+def asked(
+    this: Pass,
+    trees: Trees,
+    frame: Frame,
+    before: np.ndarray | None,
+    shapes: Sequence[Shape | None] = (),
+    part: int | None = None,
+) -> np.ndarray:
     """Probabilities of a pass on its grid, (L, p, m, n), background where it does not work.
 
     With ``part``, only those trees speak that have not seen that part.
     """
     places, layers = places_of(this, frame, before)
+    away = away_of(frame, before, shapes)
     found = np.zeros((trees.classes, *frame.image.shape), np.float32)
     found[0] = 1
     for start in range(0, len(places), CHUNK):
         chosen = places[start : start + CHUNK]
-        found.reshape(len(found), -1)[:, chosen] = trees.probability(rows_of(this, frame, layers, chosen), part).T
+        found.reshape(len(found), -1)[:, chosen] = trees.probability(rows_of(this, frame, layers, chosen, away), part).T
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from .model import Model
 from .passes import Pass, asked, rows_of
 from .ready import labels_of, ready
 from .settle import settled
+from .shapes import Shape
 from .together import check_seeds, together, voices
 
 CLEAN = Recipe((Call("islands"), Call("fill_holes")), name="clean-up")
@@ -41,8 +43,9 @@ class Prediction:
 def predict(model: Model, scan: Volume, *, seeds: Volume | None = None) -> Prediction:
     """Find the bones of a scan by a model.
 
-    The atlases, pulled into the scan's shape, say about where the bones lie, and each pass of the trees how likely
-    each bone is; then walks go from every voxel, held up by edges, and on their way the model's word ends them (Grady
+    The atlases, pulled into the scan's shape, say about where the bones lie, and each pass of the trees, which sees how
+    far the shape models are that were fitted to this, how likely each bone is; what no fitted shape allows is given up;
+    then walks go from every voxel, held up by edges, and on their way the model's word ends them (Grady
     2005), so that what is in doubt goes with its surroundings.
 
     Parameters
@@ -79,18 +82,52 @@ def predict(model: Model, scan: Volume, *, seeds: Volume | None = None) -> Predi
         frame = Frame.of(turned, this.resolution)
         if place == 0:
             warnings = model.likeness.warnings(scan, turned.array, seen_in(this, frame))
-        layers = asked(this, trees, frame, layers)
+        layers = asked(this, trees, frame, layers, model.shapes)
     if seeds is None:
-        return Prediction(settled(layers, turned, scan, model.numbers), warnings)
-    heard = voices(scan, turned, seeds, model.strokes, layers, model.numbers)
-    labels = labels_of(together(heard, model.together), turned, scan, model.numbers)
+        return Prediction(settled(layers, turned, scan, model.numbers, model.shapes), warnings)
+    return Prediction(joined(model, scan, turned, seeds, layers, model.shapes), warnings)
+
+
+def joined(
+    model: Model,
+    scan: Volume,
+    turned: Volume,
+    seeds: Volume,
+    layers: np.ndarray,
+    shapes: Sequence[Shape | None],
+    part: int | None = None,
+) -> Volume:
+    """Give labels from strokes and from what the model says of a scan.
+
+    Parameters
+    ----------
+    model
+        Made by `train` on two scans or more.
+    scan, turned
+        The scan, and normalized in the body's axes.
+    seeds
+        Strokes on the scan's grid.
+    layers
+        What the passes say, (L, p, m, n).
+    shapes
+        Of the bones.
+    part
+        Only the trees that have not seen this part are asked; None asks all.
+
+    Returns
+    -------
+    Volume
+        Labels; the strokes keep theirs, and a bone without strokes is the model's, where no other bone is.
+    """
+    heard = voices(scan, turned, seeds, model.strokes, layers, model.numbers, shapes)
+    labels = labels_of(together(heard, model.together, part), turned, scan, model.numbers)
     unmarked = sorted(set(model.numbers) - set(np.unique(seeds.array).tolist()))
     if unmarked:  # of these the model alone can tell
-        alone = settled(layers, turned, scan, model.numbers).array
+        alone = settled(layers, turned, scan, model.numbers, shapes).array
         labels = np.where(np.isin(labels, unmarked), 0, labels)
-        labels = np.where(np.isin(alone, unmarked), alone, labels)
+        labels = np.where(np.isin(alone, unmarked) & (labels == 0), alone, labels)
     labels = np.where(seeds.array > 0, np.where(seeds.array == EVERYTHING_ELSE, 0, seeds.array), labels)
-    return Prediction(scan.with_array(labels.astype(np.uint8), name="model", meta={}), warnings)
+    return scan.with_array(labels.astype(np.uint8), name="model", meta={})
 
 
 def segment(

@@ -12,6 +12,7 @@ from ..step import EVERYTHING_ELSE
 from ..volume import Volume
 from .frame import Frame, ratio
 from .ready import labels_of
+from .shapes import Shape, distances, held
 
 CONTRAST = 0.07  # of gray that holds up about two walks in three
 PULL = 0.15  # share of walks that the model's word ends on the way of a voxel of 1.8 mm
@@ -19,7 +20,9 @@ VOXEL = 1.8  # mm
 SURELY = 0.03  # probability of bone below which, all around, there is none
 
 
-def settled(layers: np.ndarray, turned: Volume, scan: Volume, numbers: Sequence[int]) -> Volume:
+def settled(
+    layers: np.ndarray, turned: Volume, scan: Volume, numbers: Sequence[int], shapes: Sequence[Shape | None] = ()
+) -> Volume:
     """Labels on the scan's grid from the probabilities of a model.
 
     Parameters
@@ -32,12 +35,16 @@ def settled(layers: np.ndarray, turned: Volume, scan: Volume, numbers: Sequence[
         The scan.
     numbers
         Labels of the layers after the background.
+    shapes
+        Of the bones; what lies far from where they fit is given up, what lies deep inside is filled.
 
     Returns
     -------
     Volume
         Labels.
     """
+    if shapes:
+        layers = held(layers, distances(shapes, layers, _spacing(layers, turned)))
     labels = labels_of(_walked(layers, turned, numbers), turned, scan, numbers)
     return scan.with_array(labels, name="model", meta={})
 

@@ -11,13 +11,15 @@ from ..errors import InputError
 from ..grids import pool
 from ..morphology import distance_inside
 from ..recipe import Recipe, preset, run_call
-from ..segment.walker import seed_labels
+from ..segment.walker import pool_seeds, seed_labels
 from ..step import EVERYTHING_ELSE
 from ..volume import Volume
-from .context import context
-from .frame import Frame, on_grid_of, ratio
-from .look import look, offsets
+from .context import around, to_centers
+from .frame import Frame, on_grid_of, ratio, spacing_of
+from .look import look, offsets, shifted
+from .near import beside, of_marrow, to_borders, to_strokes
 from .passes import CHUNK, Pass
+from .shapes import Shape, distances
 from .trees import Trees
 
 TOGETHER = Pass(0.9, (1.0, 2.0, 4.0, 8.0), 16, 3.0, 40.0, 6, 50, 0.2, 20_000, 20)
@@ -41,12 +43,21 @@ class Voices:
         Shares of the labels that the strokes' recipe ends with, (L, p, m, n).
     model
         Probabilities by the model, (L, p, m, n).
+    seeds
+        The strokes, (p, m, n).
+    numbers
+        The model's labels.
+    away
+        Distance in mm to the shapes fitted to both, (L - 1, p, m, n); empty without shapes.
     """
 
     frame: Frame
     strokes: np.ndarray
     drawn: np.ndarray
     model: np.ndarray
+    seeds: np.ndarray
+    numbers: tuple[int, ...]
+    away: np.ndarray
 
     def likeliest(self) -> np.ndarray:
         """Give the place of the label that the strokes' recipe ends with."""
@@ -62,11 +73,20 @@ class Voices:
 
     def rows(self, this: Pass, places: np.ndarray) -> np.ndarray:
         """Give what the trees see of voxels, (n, columns) float32."""
-        spacing, ways = self.frame.spacing, offsets(this.ways, this.nearest, this.farthest, this.seed)
-        columns = list(look(self.frame.image, spacing, places, this.widths, ways))
-        around = offsets(this.around, 2 * this.nearest, this.farthest / 2, this.seed + 1)
-        for layers in (self.strokes, self.model, self.drawn):
-            columns += context(layers, spacing, places, around)
+        image, spacing = self.frame.image, self.frame.spacing
+        ways = offsets(this.ways, this.nearest, this.farthest, this.seed)
+        columns = list(look(image, spacing, places, this.widths, ways))
+        columns += (layer.ravel()[places] for layers in (self.strokes, self.model, self.drawn) for layer in layers)
+        ways = offsets(this.around, 2 * this.nearest, this.farthest / 2, this.seed + 1)
+        there = [shifted(image.shape, spacing, places, way) for way in ways]
+        for layer in (*self.strokes[1:], *self.model[1:]):
+            columns += around(layer, spacing, there)
+        columns += to_centers(self.model, spacing, places)
+        columns += to_borders(self.drawn, spacing, places)
+        columns += to_strokes(self.seeds, self.numbers, spacing, places)
+        columns += list(self.frame.position(places))
+        columns += beside((*self.drawn, *self.model, image), spacing, places)
+        columns += (of_marrow(image, self.seeds, places), *(field.ravel()[places] for field in self.away))
         return np.stack([np.asarray(c, np.float32) for c in columns], axis=1)
 
 
@@ -84,7 +104,13 @@ def recipe_of(scans: Sequence[Volume], truths: Sequence[Volume]) -> Recipe:
 
 
 def voices(
-    scan: Volume, turned: Volume, seeds: Volume, recipe: Recipe, before: np.ndarray, numbers: tuple[int, ...]
+    scan: Volume,
+    turned: Volume,
+    seeds: Volume,
+    recipe: Recipe,
+    before: np.ndarray,
+    numbers: tuple[int, ...],
+    shapes: Sequence[Shape | None] = (),
 ) -> Voices:
     """Let strokes and model speak of a scan.
 
@@ -100,6 +126,8 @@ def voices(
         What the model says, (L, p, m, n), coarser.
     numbers
         The model's labels.
+    shapes
+        Of the bones.
     """
     frame = Frame.of(turned, TOGETHER.resolution)
     factors = ratio(turned.shape, frame.image.shape)
@@ -120,7 +148,17 @@ def voices(
             strokes[place] = drawn[place] = model[place]
     for layers in (strokes, drawn):
         layers[0] = np.clip(1 - layers[1:].sum(axis=0), 0, 1)
-    return Voices(frame, strokes, drawn, model)
+    marks = pool_seeds(seeds.reorient("LPS").array, factors)
+    return Voices(frame, strokes, drawn, model, marks, numbers, _away(frame, drawn, before, shapes))
+
+
+def _away(frame: Frame, drawn: np.ndarray, before: np.ndarray, shapes: Sequence[Shape | None]) -> np.ndarray:
+    """Distance in mm to the shapes fitted to the mean of what both say."""
+    if not shapes:
+        return np.empty((0, *frame.image.shape), np.float32)
+    factors = ratio(frame.image.shape, before.shape[1:])
+    small = np.stack([pool(layer, factors, "mean") for layer in drawn])
+    return on_grid_of(frame, distances(shapes, (small + before) / 2, spacing_of(frame, before)))
 
 
 def together(heard: Voices, trees: Trees, part: int | None = None) -> np.ndarray:

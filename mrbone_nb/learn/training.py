@@ -16,11 +16,12 @@ from ..volume import Volume
 from .atlas import RESOLUTION, Atlas, votes
 from .frame import Frame, pooled_labels
 from .model import Model
-from .passes import PASSES, Pass, asked, places_of, rows_of, samples_of
+from .passes import PASSES, Pass, asked, away_of, places_of, rows_of, samples_of
 from .predicting import CLEAN, seen_in
 from .ready import READY, ready
 from .settle import settled
-from .together import EVERY_MM, TOGETHER, recipe_of, voices
+from .shapes import LEAST, Shape, fields_of, shapes_of
+from .together import EVERY_MM, TOGETHER, check_seeds, recipe_of, voices
 from .trees import Trees, grow
 from .unlike import Likeness
 
@@ -41,11 +42,15 @@ class Case:
         The scan.
     truth
         A label map on the scan's grid, drawn with care: the model imitates it, its border too.
+    seeds
+        Strokes as a user draws them on such scans, or None; the model then learns from these too how far to trust
+        strokes, beside those of a simulated user.
     """
 
     name: str
     scan: Volume
     truth: Volume
+    seeds: Volume | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +67,15 @@ class Trained:
         The probabilities behind the scores, (L, p, m, n) in the body's axes.
     parts
         Which of the model's trees have not seen a case.
+    shapes
+        For each case, the shape models that were made without it.
     """
 
     model: Model
     scores: dict[str, dict[int, float]]
     unseen: dict[str, np.ndarray]
     parts: dict[str, int]
+    shapes: dict[str, tuple[Shape | None, ...]]
 
 
 def train(
@@ -82,8 +90,9 @@ def train(
 ) -> Trained:
     """Learn bones from scans with masks.
 
-    Every scan becomes an atlas that is pulled into new scans; boosted trees see gray values, the place in the body and
-    what the atlases say around. A single scan has no atlas beside it: a first, coarser pass of trees takes their place.
+    Every scan becomes an atlas that is pulled into new scans, and three or more make a shape model of each bone;
+    boosted trees see gray values, the place in the body, what the atlases say around, and how far the fitted shapes
+    are. A single scan has no atlas beside it: a first, coarser pass of trees takes their place.
 
     Parameters
     ----------
@@ -117,17 +126,20 @@ def train(
     The scans are dealt into parts, four at most, and a boosting learns without each; the model is their mean. A pass
     learns from what those say of a scan that have not seen it, and so are the scores made: of up to four scans each is
     left out alone, of more two or three together. Votes on a scan come from all other atlases, so what the trees learn
-    from has heard the atlas of the scan that is judged, though never its labels as answers. The same seed gives the same bits.
+    from has heard the atlas of the scan that is judged, though never its labels as answers. Shapes fitted to a scan are
+    those of the other parts. The same seed gives the same bits.
 
     References
     ----------
-    Friedman (2001), doi:10.1214/aos/1013203451; Tu & Bai (2010), doi:10.1109/TPAMI.2009.186 (auto-context)
+    Friedman (2001), doi:10.1214/aos/1013203451; Tu & Bai (2010), doi:10.1109/TPAMI.2009.186 (auto-context);
+    Wolpert (1992), doi:10.1016/S0893-6080(05)80023-1 (stacking)
     """
     numbers, steps = _numbers(cases), _steps(effort, len(cases))
     table = (table or LabelTable()).filled(numbers)
     parts = SLABS if len(cases) == 1 else min(PARTS, len(cases))
     students = [_Student(case, numbers, place % parts, len(cases) == 1) for place, case in enumerate(cases)]
     atlases = _atlases(students, numbers, say) if len(cases) > 1 else ()
+    shapes = _shapes(students, atlases, table, say)
     passes, seen = [], []
     for place, this in enumerate(steps, 1):
         say(f"pass {place} of {len(steps)}: looking at {len(cases)} scans, then learning")
@@ -142,12 +154,14 @@ def train(
     pair = _together(cases, students, effort, seed, say) if strokes and len(cases) > 1 else (None, None)
     pairs = list(zip(cases, students, strict=True)) if score else []
     unseen = {case.name: student.before for case, student in pairs}
-    scores = {case.name: _score(case, unseen[case.name], table) for case in cases if score}
+    scores = {case.name: _score(case, student, table) for case, student in pairs}
     volumes, images = [case.scan for case in cases], [student.turned.array for student in students]
     without_names = [{str(n): round(value, 4) for n, value in row.items()} for row in scores.values()]
     facts = {"scans": len(cases), "seed": seed, "effort": effort, "scores": without_names}
-    model = Model(table, READY, steps, tuple(passes), atlases, *pair, Likeness.of(volumes, images, seen), facts)
-    return Trained(model, scores, unseen, {case.name: place % parts for place, case in enumerate(cases)})
+    model = Model(table, READY, steps, tuple(passes), atlases, shapes, *pair, Likeness.of(volumes, images, seen), facts)
+    by_name = {case.name: student for case, student in zip(cases, students, strict=True)}
+    others = {name: student.shapes for name, student in by_name.items()}
+    return Trained(model, scores, unseen, {name: student.part for name, student in by_name.items()}, others)
 
 
 def _atlases(students: Sequence[_Student], numbers: tuple[int, ...], say: Callable[[str], object]) -> tuple[Atlas, ...]:
@@ -160,23 +174,47 @@ def _atlases(students: Sequence[_Student], numbers: tuple[int, ...], say: Callab
     return atlases
 
 
+def _shapes(
+    students: Sequence[_Student], atlases: Sequence[Atlas], table: LabelTable, say: Callable[[str], object]
+) -> tuple[Shape | None, ...]:
+    """Learn how bones vary from all atlases; each scan in training hears the shapes of those of other parts."""
+    if len(atlases) < LEAST:
+        say(f"shapes: left out, since they take {LEAST} scans with masks")
+        return ()
+    say("shapes: learning how bones vary")
+    fields = [fields_of(atlas, len(table)) for atlas in atlases]
+    found = shapes_of(fields)
+    lacking = [label.title for label, shape in zip(table.values(), found, strict=True) if shape is None]
+    if lacking:
+        say(f"shapes: left out for {', '.join(lacking)}, shown by fewer than {LEAST} scans")
+    if len(lacking) == len(found):
+        return ()
+    for part in {student.part for student in students}:
+        kept = [own for own, student in zip(fields, students, strict=True) if student.part != part]
+        others = shapes_of(kept, least=2)
+        for student in students:
+            student.shapes = others if student.part == part else student.shapes
+    return found
+
+
 def _together(
     cases: Sequence[Case], students: Sequence[_Student], effort: float, seed: int, say: Callable[[str], object]
 ) -> tuple[Trees, Recipe]:
-    """Learn how strokes and model go together, from a simulated user's strokes and what the model says unseen."""
+    """Learn how strokes and model go together, from given and simulated strokes and what the model says unseen."""
     recipe = recipe_of([case.scan for case in cases], [case.truth for case in cases])
     this = _scaled(TOGETHER, effort)
     rows, answers, parts = [], [], []
     for place, (case, student) in enumerate(zip(cases, students, strict=True)):
         say(f"strokes: drawing on scan {place + 1} of {len(cases)}, and looking")
-        truth = case.truth.with_array(np.where(np.isin(case.truth.array, student.numbers), case.truth.array, 0))
-        seeds = simulated_strokes(truth, EVERY_MM, seed=seed + place)
-        heard = voices(case.scan, student.turned, seeds, recipe, student.before, student.numbers)
-        right = pooled_labels(student.labels, student.numbers, heard.frame.image.shape)
-        chosen = samples_of(this, heard.frame, right, heard.asked_at(), seed + place)
-        rows.append(heard.rows(this, chosen))
-        answers.append(right.ravel()[chosen])
-        parts.append(np.full(len(chosen), student.part))
+        drawings = [simulated_strokes(case.truth, EVERY_MM, seed=seed + place)]
+        drawings += [] if case.seeds is None else [case.seeds]
+        for seeds in drawings:
+            heard = voices(case.scan, student.turned, seeds, recipe, student.before, student.numbers, student.shapes)
+            right = pooled_labels(student.labels, student.numbers, heard.frame.image.shape)
+            chosen = samples_of(this, heard.frame, right, heard.asked_at(), seed + place)
+            rows.append(heard.rows(this, chosen))
+            answers.append(right.ravel()[chosen])
+            parts.append(np.full(len(chosen), student.part))
     say("strokes: learning")
     known = (np.concatenate(part) for part in (rows, answers, parts))
     return grow(*known, len(students[0].numbers) + 1, rounds=this.rounds, balance=this.balance, seed=seed), recipe
@@ -195,9 +233,9 @@ def _steps(effort: float, cases: int) -> tuple[Pass, ...]:
     return tuple(_scaled(this, effort) for this in passes)
 
 
-def _score(case: Case, unseen: np.ndarray, table: LabelTable) -> dict[int, float]:
+def _score(case: Case, student: _Student, table: LabelTable) -> dict[int, float]:
     """Dice of every label after the clean-up."""
-    labels = settled(unseen, ready(case.scan), case.scan, tuple(table))
+    labels = settled(student.before, student.turned, case.scan, tuple(table), student.shapes)
     found = CLEAN.run(case.scan, labels=labels).labels.array
     return {n: dice(found == n, case.truth.array == n) for n in table if (case.truth.array == n).any()}
 
@@ -210,6 +248,7 @@ class _Student:
         self.labels = case.truth.reorient("LPS").array
         self.numbers, self.part, self.alone = numbers, part, alone
         self.before: np.ndarray | None = None
+        self.shapes: tuple[Shape | None, ...] = ()
 
     def look(self, this: Pass, seed: int) -> None:
         """Collect what a pass sees of some voxels, what these are, and which part they belong to."""
@@ -217,17 +256,18 @@ class _Student:
         truth = pooled_labels(self.labels, self.numbers, frame.image.shape)
         places, layers = places_of(this, frame, self.before)
         chosen = samples_of(this, frame, truth, places, seed + self.part)
-        self.rows, self.answers = rows_of(this, frame, layers, chosen), truth.ravel()[chosen]
+        away = away_of(frame, self.before, self.shapes)
+        self.rows, self.answers = rows_of(this, frame, layers, chosen, away), truth.ravel()[chosen]
         self.parts = self._slabs(frame).ravel()[chosen] if self.alone else np.full(len(chosen), self.part)
 
     def listen(self, this: Pass, trees: Trees) -> None:
         """Hear what those trees say that have not seen this scan, or the slab of a single scan."""
         frame = Frame.of(self.turned, this.resolution)
         if self.alone:
-            said = [asked(this, trees, frame, self.before, slab) for slab in range(SLABS)]
+            said = [asked(this, trees, frame, self.before, part=slab) for slab in range(SLABS)]
             self.before = np.choose(self._slabs(frame), said)
         else:
-            self.before = asked(this, trees, frame, self.before, self.part)
+            self.before = asked(this, trees, frame, self.before, self.shapes, self.part)
 
     def _slabs(self, frame: Frame) -> np.ndarray:
         """The part of each voxel of a single scan."""
@@ -262,4 +302,11 @@ def _numbers(cases: Sequence[Case]) -> tuple[int, ...]:
         if not mine:
             raise InputError(f"case {case.name}: the mask is empty; draw its bones or leave the case out")
         found |= mine
-    return tuple(sorted(found))
+    numbers = tuple(sorted(found))
+    for case in cases:
+        if case.seeds is not None:
+            try:
+                check_seeds(case.seeds, case.scan, numbers)
+            except InputError as error:
+                raise InputError(f"case {case.name}: {error}") from None
+    return numbers
