@@ -109,6 +109,8 @@ def test_only_nb_imports_widgets_and_all_imports_are_declared(path):
     allowed = declared() | set(sys.stdlib_module_names) | {"mrbone_nb"} | IN_A_RUNNING_KERNEL.get(part_of(path), set())
     if part_of(path) == "nb":
         allowed |= declared("notebook") | NOTEBOOK_ONLY
+    if part_of(path) == "cohort":
+        allowed |= declared("cohort")
     assert {name.partition(".")[0] for name in imports(path)} <= allowed
 
 
