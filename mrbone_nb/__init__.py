@@ -63,6 +63,7 @@ _LATER = {
     "paint": "nb",
     "tune": "nb",
     "view3d": "nb",
+    "workbench": "nb",
     "write_html": "nb",
 }
 __all__ = [

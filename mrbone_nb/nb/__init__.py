@@ -21,5 +21,8 @@ from .project import enter_project
 from .share import write_html
 from .sliceview import look
 from .tuner import Tuned, tune
+from .workbench import Workbench, workbench
 
-__all__ = ["Tuned", "edit", "enter_project", "explore", "look", "paint", "tune", "view3d", "write_html"]
+__all__ = [
+    "Tuned", "Workbench", "edit", "enter_project", "explore", "look", "paint", "tune", "view3d", "workbench", "write_html",
+]  # fmt: skip
