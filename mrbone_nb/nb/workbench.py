@@ -29,7 +29,7 @@ from .drawing import png
 from .live import someone_watches
 from .painting import PaintView, paint
 
-WIDE, HIGH = 720, 460  # pixels that the plane in the middle may take
+WIDE, HIGH = 720, 540  # pixels that the plane in the middle may take
 Steps = str | Path | Recipe | Sequence[str | Step | Call] | None
 
 

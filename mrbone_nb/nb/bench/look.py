@@ -24,7 +24,7 @@ from .files import WIDE, Part, said
 if TYPE_CHECKING:
     from .panel import BenchPanel
 
-SIZE = (720, 380)  # pixels of the 3D view
+SIZE = (346, 300)  # pixels of the 3D view
 PLACES = 8
 
 

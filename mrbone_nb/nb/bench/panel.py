@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SIDE = "352px"
 AGAIN = 3.0  # seconds; what took no longer runs again by itself when strokes change
 TICK = 0.5  # seconds between two looks at how far a run is
-SHOWN = (("result", "result"), ("step", "step"), ("before step", "before"))
+SHOWN = (("result", "result"), ("step", "step"), ("before", "before"))
 CHOOSE = "choose …"
 
 
@@ -50,7 +50,7 @@ class BenchPanel:
         self.error = widgets.HTML(layout={"width": "auto", "margin": "0"})
         self.note = widgets.HTML(layout={"margin": "0", "flex": "1 1 auto", "width": "auto"})
         self.mode = widgets.ToggleButtons(
-            options=SHOWN, value="result", style={"button_width": "84px"}, layout={"margin": "0", "width": "auto"},
+            options=SHOWN, value="result", style={"button_width": "68px"}, layout={"margin": "0", "flex": "0 0 224px"},
             tooltips=["The result of the last run", "What the chosen step makes, live", "What is there before the chosen step"],
         )  # fmt: skip
         self.mode.observe(self._mode_chosen, "value")
@@ -75,7 +75,7 @@ class BenchPanel:
         self.redo = self._button("redo", "Make the change again that was taken back", self.bench.redo)
         self.run = self._button("Run", "Compute on the whole scan, beside the session", self.bench.start, "76px", "primary")
         self.stop = self._button("Cancel", "Stop at once; what finished steps gave is kept", self.bench.cancel, "76px")
-        self.bar = widgets.IntProgress(min=0, max=1, layout={"width": "130px", "visibility": "hidden"})
+        self.bar = widgets.IntProgress(min=0, max=1, layout={"width": "130px", "display": "none"})
         self.progress = widgets.HTML(layout={"margin": "0 4px", "width": "auto"})
 
     def _button(self, text: str, tip: str, act: Callable[[], Any], width: str = "58px", style: str = "") -> widgets.Button:
@@ -102,13 +102,16 @@ class BenchPanel:
         )
         for number, title in enumerate(("Where to look", "Save the result", "Recipe file")):
             more.set_title(number, title)
-        left = widgets.VBox([self.steps.box, more], layout={"width": SIDE, "flex": f"0 0 {SIDE}", "overflow": "hidden"})
-        shown = widgets.HBox([widgets.Label("show"), self.mode, self.note], layout={"align_items": "center"})
+        side = {"width": SIDE, "flex": f"0 0 {SIDE}", "overflow": "hidden", "margin": "0 10px 0 0"}
+        left = widgets.VBox([self.steps.box, more, self.bones.box], layout=side)
+        shown = widgets.HBox(
+            [widgets.Label("show", layout={"flex": "0 0 40px"}), self.mode, self.note], layout={"align_items": "center"}
+        )
         right = widgets.VBox(
-            [shown, self.error, self.bench.view, self.call, self.code, self.json, self.bones.box],
+            [shown, self.error, self.bench.view, self.call, self.code, self.json],
             layout={"flex": "1 1 0", "min_width": "380px", "overflow": "hidden"},
         )
-        made = widgets.VBox([bar, widgets.HBox([left, right], layout={"flex_flow": "row wrap"})])
+        made = widgets.VBox([bar, widgets.HBox([left, right], layout={"flex_flow": "row wrap"})])  # below each other in a narrow page
         made.add_class("mb-workbench")
         return made
 
@@ -222,7 +225,7 @@ class BenchPanel:
         """How far a run is; looks again by itself while it runs."""
         job = self.bench.runs.job
         self.run.disabled, self.stop.disabled = job is not None, job is None
-        self.bar.layout.visibility = "visible" if job else "hidden"
+        self.bar.layout.display = None if job else "none"
         if job is None:
             result, last = self.bench.result, self.bench.runs.last
             text = "cancelled" if last is not None and last.error == "cancelled" else ""
