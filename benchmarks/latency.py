@@ -24,7 +24,7 @@ SCAN = """\
 import gc, numpy as np, mrbone_nb as mb
 shape = {shape}
 z, y, x = np.ogrid[:shape[0], :shape[1], :shape[2]]
-image = np.random.default_rng(0).random(shape, np.float32) * 0.15
+image = np.random.default_rng(0).random(shape, np.float32) * 0.6
 seeds = np.zeros(shape, np.uint8)
 for number, (cy, cx) in enumerate(((0.35, 0.5), (0.7, 0.5)), 1):
     far = np.hypot(y - cy * shape[1], x - cx * shape[2])
@@ -112,7 +112,7 @@ def sliders(page, lab, moves: int) -> None:
         for k in range(moves):
             times.append(page.evaluate(WATCH, [".mb-workbench .mb-axial", ["key", 0, "PageUp" if k % 2 == 0 else "PageDown"]]))
             page.wait_for_timeout(700)
-        note = lab.ask(page, "print(bench.panel.live.error or bench.panel.live.note, end='')")
+        note = lab.ask(page, "print(bench.panel.live.error or bench.panel.live.note)")
         row(f"slider, {name}", times, TARGETS["slider"], note)
 
 

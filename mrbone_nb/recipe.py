@@ -284,7 +284,8 @@ def on_grid(name: str, given: Volume | np.ndarray, volume: Volume) -> np.ndarray
     array = given.array if isinstance(given, Volume) else np.asarray(given)
     if array.shape != volume.shape:
         raise InputError(f"{what} of shape {array.shape}: expected the scan's shape {volume.shape}")
-    if array.dtype.kind not in "iubf" or array.min() < 0 or array.max() > 255 or (array != np.rint(array)).any():
+    broken = array.dtype.kind == "f" and (array != np.rint(array)).any()
+    if array.dtype.kind not in "iubf" or array.min() < 0 or array.max() > 255 or broken:
         raise InputError(f"{what}: expected whole numbers from 0 to 255, found {array.min()} to {array.max()}")
     if name == "seeds" and not ((array > 0) & (array < EVERYTHING_ELSE)).any():
         raise InputError(f"{what}: no bone is marked; draw at least one stroke with a label from 1 to 254")

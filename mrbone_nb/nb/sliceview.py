@@ -213,9 +213,10 @@ class SliceView(anywidget.AnyWidget):
         """
         count = array.shape[axis]
         turned_axis, turned_first = self._turn.slab(axis, first, count)
-        data = self._turn.array(self._gray_after(array, turn=False, ends=ends) if name == "after" else array.astype(np.uint8))
+        array = self._gray_after(array, turn=False, ends=ends) if name == "after" else array.astype(np.uint8)
         if name != "after":
             self._learn_names(array)
+        data = self._turn.array(array)
         message = {"kind": "slab", "map": name, "axis": turned_axis, "first": turned_first, "count": count}
         self._slabbed.add(name)
         self.send(message, [np.ascontiguousarray(data).tobytes()])

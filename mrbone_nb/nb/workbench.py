@@ -261,7 +261,7 @@ class Workbench:
         _, notes = recipe.begin(self.volume, seeds=self.runner.added.get("seeds"))
         for number, _ in enumerate(progress(recipe.calls), 1):
             self.runner.run(recipe.calls[:number])
-        self._take_result(result_of(self.runner, recipe, *self.runner.kept(recipe.calls), notes), self.runs.version)
+        self._take_result(result_of(self.volume, recipe, *self.runner.kept(recipe.calls), notes), self.runs.version)
         self.tell("result")
         return self._result
 
@@ -358,7 +358,7 @@ class Workbench:
                 raise InputError(f"{path.name}: exists already in {path.parent}; choose another folder or allow overwriting")
         files = save(self._result, folder, table=self.table, formats=formats, overwrite=overwrite)
         for what, path in more.items():
-            files[what] = write_labels(self._result.labels, path, self.table, scan=self.volume, overwrite=overwrite)
+            files[what] = write_labels(self._result.labels, path, self.table, scan=self.volume, overwrite=True)
         if len(self.view.strokes):
             files["strokes"] = self.view.strokes.save(strokes)
         return files

@@ -16,7 +16,7 @@ from ...outputs import FORMATS
 if TYPE_CHECKING:
     from .panel import BenchPanel
 
-WIDE = {"width": "auto"}
+WIDE = {"width": "98%"}
 SHORT = {"description_width": "52px"}
 MASKS = (".nrrd", ".seg.nrrd")  # beside .nii.gz, which is always written
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SOON = 0.005  # seconds in which further moves join the first
 SETTLED = 0.4  # seconds without a move after which the whole scan is shown, where it is known
+BAND = 8  # slices to both sides that are sent along once the sliders rest, so that scrolling finds them there
 MODES = ("result", "step", "before")
 
 
@@ -43,10 +44,11 @@ class Live:
         self.note = self.error = ""
         self.drawn = 0  # counts pictures
         self.follow: Any = lambda: None  # called after each picture
+        self._slowest: dict[str, float] = {}  # seconds on the whole scan, by step
         self._due = False
         self._settle: asyncio.TimerHandle | None = None
         self._slab: Slab | None = None  # what the picture was computed on
-        self._shown: dict[str, tuple[object, int]] = {}  # by map: the array that is shown, and its slice or -1 for all
+        self._shown: dict[str, tuple[object, int, int]] = {}  # by map: the array, and the first and last slice sent
         self._ends: tuple[object, tuple[float, float]] = (None, (0.0, 1.0))
         self.view.observe(self._scrolled, "position")
 
@@ -65,9 +67,9 @@ class Live:
         loop.call_later(SOON, self.draw, moved)
 
     def _scrolled(self, _: Any) -> None:
-        """A preview of one slice follows to the next."""
-        if any(index >= 0 and index != self.index for _, index in self._shown.values()):
-            self.refresh(moved=True)
+        """A preview of some slices follows to others."""
+        if any(not first <= self.index <= last for _, first, last in self._shown.values()):
+            self.refresh()
 
     def _settled(self) -> None:
         self._settle = None
@@ -126,14 +128,14 @@ class Live:
         state = runner.run(calls, slab)
         whole = slab is None
         self.note = "computed on the whole scan" if whole else _said(slab)
-        self._show_state(calls, state, slab, moved or not whole)
+        self._show_state(calls, state, slab, moved)
         if moved and whole:
             self._settle_later()
 
     def _slab_for(self, missing: Sequence[Call]) -> tuple[Slab | None, bool]:
         """On which slices the missing calls answer at once (None: the whole scan), and whether they do."""
         runner, volume = self.bench.runner, self.bench.volume
-        if not missing or sum(runner.seconds.get(call.step, np.inf) for call in missing) <= LIVE_SECONDS:
+        if not missing or self._expected(missing) <= LIVE_SECONDS:
             return None, True
         steps = [find_step(call.step) for call in missing]
         if any(step.preview == "none" for step in steps):
@@ -141,9 +143,9 @@ class Live:
             return None, False
         kind = max((step.preview for step in steps), key=ORDER.index)
         if kind == "volume":
-            if len(missing) == 1 or not self.bench.prepare(self.calls):
+            if not self.bench.prepare(self.calls):
                 return None, True
-            self.note = "computing the steps before …"
+            self.note = "computing on the whole scan …"
             return None, False
         reach = 1 if any("seeds" in step.inputs for step in steps) else 0  # the strokes of one slice may be too few
         if kind == "roi":
@@ -151,33 +153,47 @@ class Live:
         index, last = self.index, volume.shape[self.axis] - 1
         return (self.axis, max(0, index - reach), min(last, index + reach)), True
 
+    def _expected(self, missing: Sequence[Call]) -> float:
+        """How long these calls may take on the whole scan, by the slowest time until now; infinite where unknown."""
+        for call in missing:
+            last = self.bench.runner.seconds.get(call.step, np.inf)
+            if last < np.inf:
+                self._slowest[call.step] = max(last, self._slowest.get(call.step, 0.0))
+        return sum(self._slowest.get(call.step, np.inf) for call in missing)
+
     def _show_state(self, calls: Sequence[Call], state: State, slab: Slab | None, one: bool) -> None:
         """Show the arrays after some calls; ``one`` sends the current slice alone."""
-        first = 0 if slab is None else slab[1]
         output = find_step(calls[-1].step).output
         if output in ("image", "probability"):
             gray = state["image"] if output == "image" else 1 - state["probability"][0]
             ends = (0.0, 1.0) if output == "probability" else self._ends_of(gray, slab)
             self._put("labels", None)
-            self._put("after", gray, first if one else None, ends)
+            self._put("after", gray, slab, one, ends)
         else:
             self._put("after", None)
-            self._put("labels", state[shown_slot(state)], first if one else None)
+            self._put("labels", state[shown_slot(state)], slab, one)
 
-    def _put(self, name: str, array: np.ndarray | None, first: int | None = None, ends: Any = None) -> None:
-        """Show a map, or take it away; ``first`` is the slice with which it begins, if only the current one is sent."""
-        index = -1 if first is None else self.index
-        old = self._shown.get(name)
+    def _put(
+        self, name: str, array: np.ndarray | None, slab: Slab | None = None, one: bool = False, ends: Any = None
+    ) -> None:
+        """Show a map, or take it away; of one that changes with sliders, only as much is sent as can be seen."""
         if array is None:
             if self._shown.pop(name, None) is not None:
                 self.view.clear(name)
-        elif old is None or old[0] is not array or old[1] != index:
-            self._shown[name] = (array, index)
-            if first is None:
-                self.view.show(**{name: array}, **({"ends": ends} if ends else {}))
-            else:
-                cut = (slice(None),) * self.axis + (slice(index - first, index - first + 1),)
-                self.view.show_slab(name, array[cut], self.axis, index, ends)
+            return
+        begin, index, last = slab[1] if slab else 0, self.index, self.bench.volume.shape[self.axis] - 1
+        whole = self.mode == "result" or not (one or slab or len(self.view.planes) == 1)
+        reach = last if whole else 0 if one or slab else BAND
+        new = (array, max(0, index - reach), min(last, index + reach))
+        old = self._shown.get(name)
+        if old is not None and old[0] is array and old[1] <= new[1] and new[2] <= old[2]:
+            return
+        self._shown[name] = new
+        if whole:
+            self.view.show(**{name: array}, **({"ends": ends} if ends else {}))
+        else:
+            cut = (slice(None),) * self.axis + (slice(new[1] - begin, new[2] - begin + 1),)
+            self.view.show_slab(name, array[cut], self.axis, new[1], ends)
 
     def _ends_of(self, gray: np.ndarray, slab: Slab | None) -> tuple[float, float]:
         """Black and white of a step's picture: of the whole scan where it is known, and held while sliders move."""

@@ -100,7 +100,7 @@ class Doubts(Part):
     def __init__(self, panel: BenchPanel) -> None:
         super().__init__(panel)
         self.places: list[tuple[str, tuple[float, float, float]]] = []
-        self.list = widgets.Select(options=[], rows=6, layout=WIDE)
+        self.list = widgets.Select(options=[], rows=6, layout={"width": "98%", "display": "none"})
         self.list.add_class("mb-doubts")
         self.list.observe(self._go, "index")
         find = self.button("Find places", "List the places of the result that are most in doubt", self.find)
@@ -127,6 +127,7 @@ class Doubts(Part):
         self.places = found
         self.list.options = [f"{number}. {text}" for number, (text, _) in enumerate(found, 1)]
         self.list.index = None
+        self.list.layout.display = None if found else "none"
         text = f"{len(found)} places; choose one to go there" if found else "nothing stands out; look at every slice all the same"
         self.line.value = said(text)
 

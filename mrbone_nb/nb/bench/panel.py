@@ -97,13 +97,12 @@ class BenchPanel:
             [self.recipe, self.undo, self.redo, self.run, self.stop, self.bar, self.progress],
             layout={"align_items": "center", "flex_flow": "row wrap"},
         )
-        more = widgets.Accordion(
-            [self.doubts.box, self.export.box, self.file.box], layout={"width": "auto"}, selected_index=None
-        )
-        for number, title in enumerate(("Where to look", "Save the result", "Recipe file")):
-            more.set_title(number, title)
+        parts = {"Where to look": self.doubts.box, "Save": self.export.box, "Recipe file": self.file.box}
+        choice = widgets.ToggleButtons(options=list(parts), style={"button_width": "auto"}, layout={"margin": "8px 0 0 0"})
+        more = widgets.Stack(list(parts.values()), selected_index=0, layout={"width": "auto"})
+        widgets.jslink((choice, "index"), (more, "selected_index"))  # in the browser: needs no kernel
         side = {"width": SIDE, "flex": f"0 0 {SIDE}", "overflow": "hidden", "margin": "0 10px 0 0"}
-        left = widgets.VBox([self.steps.box, more, self.bones.box], layout=side)
+        left = widgets.VBox([self.steps.box, choice, more, self.bones.box], layout=side)
         shown = widgets.HBox(
             [widgets.Label("show", layout={"flex": "0 0 40px"}), self.mode, self.note], layout={"align_items": "center"}
         )

@@ -13,6 +13,7 @@ from typing import Any
 from ...background import Event, Worker
 from ...errors import InputError
 from ...recipe import Recipe, Result
+from ...volume import Volume
 from ..chain import Runner, State
 
 
@@ -23,6 +24,7 @@ class Job:
     recipe: Recipe
     whole: bool  # whether a result is wanted, or only the arrays on the way
     version: int  # of the strokes that it began with
+    begin: State = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     states: list[State] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
@@ -71,7 +73,7 @@ class Runs:
         with warnings.catch_warnings(record=True):  # notes hold them too
             warnings.simplefilter("always")
             state, notes = recipe.begin(volume, seeds=self.runner.added.get("seeds"))
-        job = Job(recipe, whole, self.version, notes)
+        job = Job(recipe, whole, self.version, state, notes)
         job.states, job.times = self.runner.kept(recipe.calls)
         first = len(job.states)
         self.job, self.last = job, job
@@ -83,7 +85,7 @@ class Runs:
         except RuntimeError:
             self._loop = None
         job.step = recipe.calls[first].step
-        state = job.states[-1] if job.states else state
+        state = job.states[-1] if job.states else job.begin
         job.apart = self.worker.start(recipe.calls[first:], state, volume.spacing, first)
         self.follow()
         return job
@@ -140,7 +142,7 @@ class Runs:
         self.follow()
 
     def _take(self, job: Job, _: int, names: list[str], new: dict[str, Any], seconds: float) -> None:
-        old = job.states[-1] if job.states else self.runner.before()
+        old = job.states[-1] if job.states else job.begin
         job.states.append({name: new[name] if name in new else old[name] for name in names})
         job.times.append(seconds)
         if job.version == self.version:  # with other strokes since, it is of no use for what comes
@@ -150,15 +152,15 @@ class Runs:
         self.job = None
         if job.whole:
             try:
-                job.result = result_of(self.runner, job.recipe, job.states, job.times, job.notes)
+                job.result = result_of(self.runner.source.volume, job.recipe, job.states, job.times, job.notes)
             except InputError as error:
                 job.error = str(error)
         self.follow()
 
 
 def result_of(
-    runner: Runner, recipe: Recipe, states: list[State], times: list[float], notes: tuple[str, ...]
+    volume: Volume, recipe: Recipe, states: list[State], times: list[float], notes: tuple[str, ...]
 ) -> Result:
     """The result of a chain that has run, as the recipe itself would give it."""
     seconds = {f"{n} {call.step}": round(t, 3) for n, (call, t) in enumerate(zip(recipe.calls, times, strict=True), 1)}
-    return recipe.finish(runner.source.volume, states[-1] if states else runner.before(), seconds, notes)
+    return recipe.finish(volume, states[-1], seconds, notes)
