@@ -14,9 +14,6 @@ from PIL import Image
 
 from ..bones import LabelTable
 from ..errors import InputError
-from ..export import write_labels
-from ..files import refuse_blocked, safe_name
-from ..outputs import save
 from ..progress import progress
 from ..recipe import Recipe, Result, choose_preset, preset
 from ..step import EVERYTHING_ELSE, Call, Step, find_step
@@ -24,6 +21,7 @@ from ..views import Plane, view_of
 from ..volume import Volume
 from .bench.rack import Rack
 from .bench.runs import Job, Runs, result_of
+from .bench.saving import save_bench
 from .chain import Runner, Start, code_of, slots_after
 from .drawing import png
 from .live import someone_watches
@@ -347,21 +345,7 @@ class Workbench:
             Nothing has run with the present steps and strokes, a file is there already, or the scan has a fault that
             nobody accepted.
         """
-        refuse_blocked(self.volume)
-        if self.stale:
-            raise InputError("steps or strokes have changed since the last run: run first, so that what is saved is what you see")
-        stem = f"{safe_name(self.volume.name)}_desc-bone"
-        more = {f"labels {suffix}": Path(folder) / f"{stem}_dseg{suffix}" for suffix in masks}
-        strokes = Path(folder) / f"{stem}_strokes.json"
-        for path in (*more.values(), strokes):
-            if path.exists() and not overwrite:
-                raise InputError(f"{path.name}: exists already in {path.parent}; choose another folder or allow overwriting")
-        files = save(self._result, folder, table=self.table, formats=formats, overwrite=overwrite)
-        for what, path in more.items():
-            files[what] = write_labels(self._result.labels, path, self.table, scan=self.volume, overwrite=True)
-        if len(self.view.strokes):
-            files["strokes"] = self.view.strokes.save(strokes)
-        return files
+        return save_bench(self, folder, formats, masks, overwrite)
 
     # --- showing -----------------------------------------------------------------------------------------
 

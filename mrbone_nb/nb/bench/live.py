@@ -19,6 +19,7 @@ from ..turned import window
 if TYPE_CHECKING:
     from ..workbench import Workbench
 
+SMALL = 2_000_000  # voxels on which a step that is live on the whole scan is quick, even before it was timed
 SOON = 0.005  # seconds in which further moves join the first
 SETTLED = 0.4  # seconds without a move after which the whole scan is shown, where it is known
 BAND = 8  # slices to both sides that are sent along once the sliders rest, so that scrolling finds them there
@@ -159,7 +160,9 @@ class Live:
             last = self.bench.runner.seconds.get(call.step, np.inf)
             if last < np.inf:
                 self._slowest[call.step] = max(last, self._slowest.get(call.step, 0.0))
-        return sum(self._slowest.get(call.step, np.inf) for call in missing)
+        small = self.bench.volume.array.size <= SMALL
+        quick = {call.step: small and find_step(call.step).preview == "volume" for call in missing}
+        return sum(self._slowest.get(call.step, 0.0 if quick[call.step] else np.inf) for call in missing)
 
     def _show_state(self, calls: Sequence[Call], state: State, slab: Slab | None, one: bool) -> None:
         """Show the arrays after some calls; ``one`` sends the current slice alone."""
