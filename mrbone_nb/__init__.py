@@ -75,6 +75,7 @@ _LATER = {
     "pick": "nb",
     "tune": "nb",
     "view3d": "nb",
+    "workbench": "nb",
     "write_html": "nb",
 }
 __all__ = [

@@ -163,21 +163,33 @@ class Recipe:
         InputError
             A step needs what is not there, or memory does not suffice.
         """
-        state: dict[str, np.ndarray] = {"image": volume.array}
-        for name, given in (("seeds", seeds), ("labels", labels)):
-            if given is not None:
-                state[name] = on_grid(name, given, volume)
-        self._check_flow(state)
-        notes = self._notes(volume, state.get("seeds"))
+        state, notes = self.begin(volume, seeds=seeds, labels=labels)
         seconds = {}
         for number, call in enumerate(progress(self.calls), 1):
             started = time.perf_counter()
             run_call(call, state, volume.spacing)
             seconds[f"{number} {call.step}"] = round(time.perf_counter() - started, 3)
+        return self.finish(volume, state, seconds, notes)
+
+    def begin(
+        self, volume: Volume, *, seeds: Volume | np.ndarray | None = None, labels: Volume | np.ndarray | None = None
+    ) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+        """Check all that can be checked before the first call; gives the arrays it finds, and what to know."""
+        state: dict[str, np.ndarray] = {"image": volume.array}
+        for name, given in (("seeds", seeds), ("labels", labels)):
+            if given is not None:
+                state[name] = on_grid(name, given, volume)
+        self._check_flow(state)
+        return state, self._notes(volume, state.get("seeds"))
+
+    def finish(
+        self, volume: Volume, state: Mapping[str, np.ndarray], seconds: Mapping[str, float], notes: tuple[str, ...] = ()
+    ) -> Result:
+        """Make the result of the arrays after the last call; seeds among them are those that were given."""
         result = state.get("labels", state.get("mask"))
         if result is None:
             raise InputError(f"{self.name}: no step makes a mask or labels; the last gives {self.calls[-1].step}")
-        strokes = None if seeds is None else volume.with_array(state["seeds"])
+        strokes = volume.with_array(state["seeds"]) if "seeds" in state else None
         return Result(volume, volume.with_array(result.astype(np.uint8)), self, strokes, seconds, notes=notes)
 
     def memory_note(self, volume: Volume) -> str:
@@ -197,7 +209,7 @@ class Recipe:
                 f"no stroke marks everything else ({EVERYTHING_ELSE}), so bones grow until something else stops them, "
                 "mostly the scan's border; draw some strokes beside the bones"
             )
-            warnings.warn(notes[-1], stacklevel=3)
+            warnings.warn(notes[-1], stacklevel=4)
         return tuple(note for note in notes if note)
 
     def _check_flow(self, state: Mapping[str, Any]) -> None:
@@ -278,7 +290,8 @@ def on_grid(name: str, given: Volume | np.ndarray, volume: Volume) -> np.ndarray
     array = given.array if isinstance(given, Volume) else np.asarray(given)
     if array.shape != volume.shape:
         raise InputError(f"{what} of shape {array.shape}: expected the scan's shape {volume.shape}")
-    if array.dtype.kind not in "iubf" or array.min() < 0 or array.max() > 255 or (array != np.rint(array)).any():
+    broken = array.dtype.kind == "f" and (array != np.rint(array)).any()
+    if array.dtype.kind not in "iubf" or array.min() < 0 or array.max() > 255 or broken:
         raise InputError(f"{what}: expected whole numbers from 0 to 255, found {array.min()} to {array.max()}")
     if name == "seeds" and not ((array > 0) & (array < EVERYTHING_ELSE)).any():
         raise InputError(f"{what}: no bone is marked; draw at least one stroke with a label from 1 to 254")

@@ -13,3 +13,21 @@ settings.load_profile("tests")
 def rng():
     """Random numbers, the same in every run."""
     return np.random.default_rng(20)
+
+
+@pytest.fixture
+def bench_of():
+    """A workbench on the small knee; its process ends with the test."""
+    from nbscene import GROW, SEEDS, TABLE, VOLUME
+
+    import mrbone_nb as mb
+
+    made = []
+
+    def make(recipe=GROW, volume=VOLUME, **words):
+        made.append(mb.workbench(volume, recipe, **{"bones": TABLE, "seeds": SEEDS, **words}))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        bench.runs.worker.close()

@@ -17,6 +17,7 @@ SCENE = bones((9, 24, 22), (4.0, 2.0, 2.2))
 VOLUME = Volume(SCENE.arrays["image"], SCENE.spacing, (10, 20, 30), name="knee")
 SEEDS, LABELS, MASK = (SCENE.arrays[n] for n in ("seeds", "labels", "mask"))
 TABLE = LabelTable({1: Label("femur", "right", "#e41a1c"), 2: Label("tibia", "right", "#377eb8")})
+GROW = ["normalize", "gaussian", "watershed", "islands"]
 
 
 def tuned(step, volume=VOLUME, **preset):

@@ -163,6 +163,23 @@ def test_the_knee_from_start_to_end(ran, tmp_path):  # one test, since each work
     check_run(tmp_path)
 
 
+def test_the_workbench_from_start_to_end(ran, tmp_path):
+    notebook = ran(ROOT / "notebooks" / "02_workbench.ipynb")
+    for name in ("workbench", "save", "models"):
+        cell = next(c for c in notebook.cells if c.id == name)
+        assert any("image/png" in o.get("data", {}) for o in cell.outputs), name
+    assert "recipe = mb.Recipe((" in said(notebook, "workbench") and "'sigma': 0.5" in said(notebook, "tune")
+    assert "the same bits" in said(notebook, "record") and "NOT" not in said(notebook, "record")
+    assert not [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs if o.get("name") == "stderr"]
+    out = tmp_path / "out" / "knee_workbench"
+    (record,) = out.glob("*_record.json")
+    answer = command("replay", record, "data_samples/knee_t2map/dicom", "--echo", 1, "-o", "again.nii.gz", cwd=tmp_path)
+    assert answer["same"] is True and answer["differ"] == 0
+    mask = voxels(out)
+    assert (voxels(tmp_path, "again.nii.gz").array == mask.array).all() and mask.array.max() == 4
+    assert (voxels(out, "*_dseg.seg.nrrd").array == mask.array).all()
+
+
 def test_bone_from_mr_is_compared_with_ct(ran, tmp_path):
     notebook = ran(ROOT / "notebooks" / "13_compare_with_ct.ipynb", size=96)
     figures = dict(re.findall(r"(\w+): (-?[\d.]+)", said(notebook, "distance")))

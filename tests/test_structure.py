@@ -23,7 +23,7 @@ ORDER = """
     intake labelfile strokes
     bias filters segment shape cleanup lift
     trace surface elements measure
-    recipe record
+    recipe record background
     priors leaks tighten consensus channels fuse
     phantom dicomseg export verify agreement agreementplot methods
     learn

@@ -23,9 +23,11 @@ from .share import write_html
 from .sliceview import look
 from .threed import view3d
 from .tuner import Tuned, tune
+from .workbench import Workbench, workbench
 
 __all__ = [
     "Tuned",
+    "Workbench",
     "edit",
     "enter_project",
     "explore",
@@ -35,5 +37,6 @@ __all__ = [
     "pick",
     "tune",
     "view3d",
+    "workbench",
     "write_html",
 ]

@@ -116,6 +116,15 @@ def lifted(call: Call, there: Collection[str]) -> bool:
     return step.output == "mask" and "mask" in step.required and "mask" not in there and "labels" in there
 
 
+def code_of(calls: Sequence[Call], there: set[str]) -> str:
+    """The Python that does the same on arrays named after their slots."""
+    lines = []
+    for call in calls:
+        lines.append(call.code() + ("  # on each label in turn" if lifted(call, there) else ""))
+        there = slots_after(call, there)
+    return "\n".join(lines)
+
+
 def slabbed(state: State, slab: Slab) -> State:
     """The same arrays, cut to some slices."""
     axis, first, last = slab
@@ -136,6 +145,7 @@ class _Done:
     before: tuple[Call, ...] = ()
     calls: list[Call] = field(default_factory=list)
     states: list[State] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)  # seconds that each took
 
 
 class Runner:
@@ -162,17 +172,53 @@ class Runner:
     def run(self, calls: Sequence[Call], slab: Slab | None = None) -> State:
         """Give the arrays after the last call, on the whole scan or on a slab."""
         done, kept = self._kept(calls, slab)
-        states = done.states[:kept]
-        state = states[-1] if states else self.before() if slab is None else slabbed(self.before(), slab)
-        for call in calls[kept:]:
+        states, times = done.states[:kept], done.times[:kept]
+        if calls and kept == len(calls):
+            return states[-1]
+        state = states[-1] if states else self._start(slab)
+        whole, there = (done, 0) if slab is None else self._kept(calls, None)
+        if there >= max(kept, 1):  # what the whole scan gave is exact: some steps look beyond a slab
+            states = [slabbed(s, slab) for s in whole.states[:there]]
+            state, times = states[-1], whole.times[:there]
+        for call in calls[len(states) :]:
             began, state = time.perf_counter(), dict(state)
             run_call(call, state, self.source.volume.spacing)
             states.append(state)
+            times.append(time.perf_counter() - began)
             if slab is None:
-                self.seconds[call.step] = time.perf_counter() - began
-        done = _Done(self.source.calls_so_far(), list(calls), states)
-        self._done = {key: old for key, old in self._done.items() if key is None} | {slab: done}
+                self.seconds[call.step] = times[-1]
+        self._keep(calls, states, times, slab)
         return state
+
+    def kept(self, calls: Sequence[Call]) -> tuple[list[State], list[float]]:
+        """The arrays after the first calls, as far as they need not run again on the whole scan, and their seconds."""
+        done, count = self._kept(calls, None)
+        return done.states[:count], done.times[:count]
+
+    def take(self, calls: Sequence[Call], states: Sequence[State], times: Sequence[float]) -> None:
+        """Take over what was computed elsewhere on the whole scan: arrays and seconds of each of these calls."""
+        self.seconds |= {call.step: seconds for call, seconds in zip(calls, times, strict=True)}
+        self._keep(calls, list(states), list(times), None)
+
+    def give(self, name: str, array: np.ndarray | None) -> None:
+        """Let other strokes join, or none; what ran without them is kept."""
+        self.added.pop(name, None)
+        more = {} if array is None else {name: array}
+        self.added |= more
+        done = self._done.get(None)
+        self._done = {}
+        if done is not None:
+            uses = [name in find_step(call.step).inputs for call in done.calls]
+            kept = uses.index(True) if True in uses else len(uses)
+            states = [{n: a for n, a in s.items() if n != name} | more for s in done.states[:kept]]
+            self._done[None] = _Done(done.before, done.calls[:kept], states, done.times[:kept])
+
+    def _start(self, slab: Slab | None) -> State:
+        return self.before() if slab is None else slabbed(self.before(), slab)
+
+    def _keep(self, calls: Sequence[Call], states: list[State], times: list[float], slab: Slab | None) -> None:
+        done = _Done(self.source.calls_so_far(), list(calls), states, times)
+        self._done = {key: old for key, old in self._done.items() if key is None} | {slab: done}
 
     def up_to_date(self, calls: Sequence[Call]) -> bool:
         """Tell whether the whole scan has been computed with these very calls."""

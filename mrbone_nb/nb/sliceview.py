@@ -148,6 +148,7 @@ class SliceView(anywidget.AnyWidget):
         **more: Any,
     ) -> None:
         self._volume, self._table, self._maps = volume, table, {}
+        self._slabbed: set[str] = set()  # maps of which the front end has some slices alone
         self._native = view_of(volume).name
         self._turn = turn = Turned(volume)
         self._ends = window(volume)
@@ -177,8 +178,12 @@ class SliceView(anywidget.AnyWidget):
         seeds: Volume | np.ndarray | None = None,
         other: Volume | np.ndarray | None = None,
         after: Volume | np.ndarray | None = None,
+        ends: tuple[float, float] | None = None,
     ) -> None:
-        """Show other labels, strokes or gray values on the same slices, where the view is now."""
+        """Show other labels, strokes or gray values on the same slices, where the view is now.
+
+        ``ends`` are the values of ``after`` that are shown black and white, if not its darkest and brightest.
+        """
         new = maps_on(self._volume, labels=labels, seeds=seeds, other=other)
         self._maps |= new
         quick = someone_watches()
@@ -187,9 +192,12 @@ class SliceView(anywidget.AnyWidget):
             for name, array in new.items():
                 setattr(self, name, packed(self._turn.array(array), quick))
             if after is not None:
-                self.after = packed(self._gray_after(after), quick)
+                self.after = packed(self._gray_after(after, ends=ends), quick)
+        self._whole_again(*new, *([] if after is None else ["after"]))
 
-    def show_slab(self, name: str, array: np.ndarray, axis: int, first: int) -> None:
+    def show_slab(
+        self, name: str, array: np.ndarray, axis: int, first: int, ends: tuple[float, float] | None = None
+    ) -> None:
         """Show some slices of ``name`` ("labels", "seeds", "other" or "after"), computed anew, without the rest.
 
         For sliders: sends these slices alone. What the rest of the map was is forgotten in the front end until
@@ -203,13 +211,17 @@ class SliceView(anywidget.AnyWidget):
             Its slices, as long along ``axis`` as there are slices, and the scan's size along the others.
         axis, first
             The scan's own axis across them, and the number of the first.
+        ends
+            As for `show`.
         """
         count = array.shape[axis]
         turned_axis, turned_first = self._turn.slab(axis, first, count)
-        data = self._turn.array(self._gray_after(array, turn=False) if name == "after" else array.astype(np.uint8))
+        array = self._gray_after(array, turn=False, ends=ends) if name == "after" else array.astype(np.uint8)
         if name != "after":
             self._learn_names(array)
+        data = self._turn.array(array)
         message = {"kind": "slab", "map": name, "axis": turned_axis, "first": turned_first, "count": count}
+        self._slabbed.add(name)
         self.send(message, [np.ascontiguousarray(data).tobytes()])
 
     def clear(self, *names: str) -> None:
@@ -217,6 +229,13 @@ class SliceView(anywidget.AnyWidget):
         for name in names:
             self._maps.pop(name, None)
             setattr(self, name, b"")
+        self._whole_again(*names)
+
+    def _whole_again(self, *names: str) -> None:
+        """Let the front end drop slices that came alone, even where the whole map is the one it had before them."""
+        for name in self._slabbed & set(names):
+            self._slabbed.remove(name)
+            self.send({"kind": "whole", "map": name})
 
     def _learn_names(self, array: np.ndarray) -> None:
         """Names and colors of numbers that were not there before."""
@@ -227,10 +246,14 @@ class SliceView(anywidget.AnyWidget):
     def _names(self, *more: np.ndarray) -> dict[str, dict[str, Any]]:
         return _names((*self._maps.values(), *more), self._table)
 
-    def _gray_after(self, given: Volume | np.ndarray, turn: bool = True) -> np.ndarray:
+    def _gray_after(
+        self, given: Volume | np.ndarray, turn: bool = True, ends: tuple[float, float] | None = None
+    ) -> np.ndarray:
         """Gray values of the picture behind the curtain; black and white stay as the first whole one had them."""
         array = given.array if isinstance(given, Volume) else np.asarray(given)
-        if turn or not hasattr(self, "_after_ends"):
+        if ends is not None:
+            self._after_ends = ends
+        elif turn or not hasattr(self, "_after_ends"):
             whole = self._volume.with_array(array) if array.shape == self._volume.shape else Volume(array, (1, 1, 1))
             self._after_ends = window(whole)
         bits = gray(array, self._after_ends)

@@ -17,7 +17,7 @@ from ..recipe import Recipe, Result
 from ..step import Call, Step, find_step
 from ..views import Plane, view_of
 from ..volume import Volume
-from .chain import Runner, Source, Start, State, check_flow, given_arrays, lifted, slots_after
+from .chain import Runner, Source, Start, State, check_flow, code_of, given_arrays, slots_after
 from .drawing import Frame, png
 from .preview import Preview
 
@@ -158,12 +158,7 @@ class Tuned:
     @property
     def code(self) -> str:
         """The Python that does the same on arrays named after their slots."""
-        there, lines = self._slots_before(), []
-        for call in self._calls:
-            each = lifted(call, there)
-            lines.append(call.code() + ("  # on each label in turn" if each else ""))
-            there = slots_after(call, there)
-        return "\n".join(lines)
+        return code_of(self._calls, self._slots_before())
 
     def set(self, step: str | int = -1, /, **values: Any) -> Tuned:
         """Set values as the sliders do; with several steps, say which, by name (the first of it) or number from 0."""

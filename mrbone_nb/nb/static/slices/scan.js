@@ -108,6 +108,7 @@ class Scan {
   hear(message, buffers) {
     if (message.kind === 'slices') this.take(message.slices, buffers);
     else if (message.kind === 'slab') this.takeSlab(message, bytes(buffers[0]));
+    else if (message.kind === 'whole') this.loadMap(message.map);
     else if (message.kind === 'edit') this.history.takeEdit(new Uint32Array(bytes(buffers[0]).slice().buffer), bytes(buffers[1]), message);
     else if (message.kind === 'say') this.say(message.text);
     else if (message.kind === 'value') { this.exact = message; this.tell('value'); }
