@@ -16,12 +16,12 @@ from nbclient import NotebookClient
 from nbscene import SEEDS, TABLE, VOLUME
 
 import mrbone_nb as mb
-from mrbone_nb import nb
 from mrbone_nb.errors import InputError
 from mrbone_nb.nb import app
 from mrbone_nb.nb.retell import notebook_of, words_of
 from mrbone_nb.outputs import save_image
 from mrbone_nb.privacy import check_private
+from mrbone_nb.strokes import Stroke
 
 RECIPE = mb.Recipe(
     (mb.Call("normalize"), mb.Call("watershed", {"sigma": 0.8}), mb.Call("islands")),
@@ -77,8 +77,15 @@ def test_a_call_is_taken_apart():
 
 def test_the_page_works_on_what_is_chosen_and_tells_it(scans, tmp_path):
     page = app.page(scans, tmp_path / "results")
-    assert page.picker in page.children and page.work.widget in page._place.children
+    assert page.picker in page.children and page.bench.panel.widget in page._place.children
     assert not any(button.disabled for button in page._buttons)
+    page.bones.value = "right femur, right tibia"
+    assert [label.title for label in page.bench.table.values()][:2] == ["right femur", "right tibia"]
+    page.bench.load(RECIPE)
+    page._buttons[0].click()
+    assert "seeds" in page._note.value and "#c00" in page._note.value, "what is lacking is said"
+    for number in (1, 2, 255):
+        page.bench.view.add(Stroke.of(number, np.flatnonzero(SEEDS == number)))
     page._buttons[0].click()
     assert page._note.value.count("Saved: ") == 1 and "_dseg.nii.gz" in page._note.value
     made = next((tmp_path / "results").glob("*_dseg.nii.gz"))
@@ -88,22 +95,8 @@ def test_the_page_works_on_what_is_chosen_and_tells_it(scans, tmp_path):
     assert ".ipynb" in page._note.value
     run(next((tmp_path / "results").glob("*.ipynb")))
     assert np.array_equal(mb.read_labels(made)[0].array, before)
-
-
-def test_the_workbench_and_the_picker_are_taken_where_they_are(scans, monkeypatch):
-    class Bench(app.widgets.VBox):
-        seeds = SEEDS
-
-        def recipe(self):
-            return RECIPE
-
-    monkeypatch.setattr(nb, "workbench", lambda volume: Bench(), raising=False)
-    monkeypatch.setattr(nb, "pick", app.PlainPicker, raising=False)
-    page = app.page(scans)
-    assert isinstance(page.work.widget, Bench)
-    assert page.work.recipe() is RECIPE and page.work.seeds() is SEEDS and page.work.table() is None
-    page.picker.chosen = None
-    assert page.work is None and all(button.disabled for button in page._buttons)
+    page.picker.set_trait("chosen", None)
+    assert page.bench is None and all(button.disabled for button in page._buttons)
 
 
 def test_what_goes_wrong_is_a_line(tmp_path):

@@ -235,7 +235,7 @@ def test_the_bones_turn_and_follow_the_result(bench_of):
     bones = bench.panel.bones
     assert bones.box.children == ()
     bench.run()
-    assert [name for name, _, _ in bones.view._named] == ["right femur", "right tibia"]
+    assert [name for name, _, _ in bones.view.scene.surfaces()] == ["right femur", "right tibia"]
     data, view = bones.view.data, bones.view
     bench.set("gaussian", sigma=3.0).run()
     assert bones.view is view and view.data != data

@@ -14,41 +14,25 @@ import urllib.error
 import urllib.request
 import webbrowser
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
-import traitlets
 
-from .. import intake
-from ..bones import LabelTable
 from ..errors import InputError
 from ..files import safe_name
 from ..outputs import save
-from ..recipe import Recipe
 from ..volume import Volume
+from .picker import pick
 from .retell import notebook_of, words_of
-from .sliceview import look
 from .threed import view3d
-from .tuner import tune
+from .workbench import Workbench, workbench
 
 TEMPLATES = Path(__file__).parent / "static" / "app"
 # All that the page needs of what is installed for JupyterLab; others may ask the network. The second is Voilà's own.
 EXTENSIONS = ("@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8", "anywidget")
 SECONDS = 60  # that the server may take to start
-FILTERS, STEPS = ("normalize", "gaussian"), ("threshold", "islands", "fill_holes")  # where no workbench is there
 HELLO = "<h2>mrbone</h2><p>Choose a series, work on it, then save. For research only: not a medical device.</p>"
-
-
-@dataclass
-class Work:
-    """Hold what is done with a scan: the widget, and how to ask it for the recipe, strokes and names."""
-
-    widget: Any
-    recipe: Callable[[], Recipe]
-    seeds: Callable[[], Any] = lambda: None
-    table: Callable[[], LabelTable | None] = lambda: None
 
 
 def page(folder: Path | str, output: Path | str = "results") -> widgets.VBox:
@@ -64,88 +48,26 @@ def page(folder: Path | str, output: Path | str = "results") -> widgets.VBox:
     Returns
     -------
     VBox
-        A widget that shows itself; ``picker``, ``work``, ``save`` and ``tell`` are its parts.
+        A widget that shows itself.
     """
     return Page(Path(folder), Path(output))
 
 
-def picker_of(folder: Path) -> Any:
-    """Give what chooses a series: it has ``volume``, ``call`` and the trait ``chosen``."""
-    from .. import nb
-
-    pick = getattr(nb, "pick", None)
-    return pick(folder) if pick else PlainPicker(folder)
-
-
-def work_on(volume: Volume) -> Work:
-    """Give what works on a scan: the workbench, or slices and a panel of sliders where there is none."""
-    from .. import nb
-
-    workbench = getattr(nb, "workbench", None)
-    if workbench:
-        bench = workbench(volume)
-        return Work(bench, *(_asked(bench, name) for name in ("recipe", "seeds", "table")))
-    smooth = tune(FILTERS, volume)
-    tuned = tune(STEPS, smooth)
-    panels = [smooth.panel, tuned.panel]
-    for panel in panels:
-        panel.code.layout.display = "none"
-    return Work(widgets.VBox([look(volume), *(panel.widget for panel in panels)]), tuned.recipe)
-
-
-def _asked(bench: Any, name: str) -> Callable[[], Any]:
-    """How to ask for something that may be a value, a method or absent."""
-
-    def ask() -> Any:
-        found = getattr(bench, name, None)
-        return found() if callable(found) else found
-
-    return ask
-
-
-class PlainPicker(widgets.VBox):
-    """Choose a series from a list."""
-
-    chosen = traitlets.Int(None, allow_none=True)
-
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._rows = folder, intake.inventory(folder).to_dict()["rows"]
-        options = [(self._title(row), number) for number, row in enumerate(self._rows)]
-        style = {"description_width": "initial"}
-        self.list = widgets.Dropdown(options=options, description="series", style=style, layout={"width": "95%"})
-        super().__init__([self.list])
-        self.chosen = self.list.value
-        self.list.observe(lambda change: self.set_trait("chosen", change["new"]), "value")
-
-    @staticmethod
-    def _title(row: dict[str, Any]) -> str:
-        facts = [row["description"], row["orientation"], row["sequence"], " × ".join(map(str, row["size"]))]
-        facts += [f"echo {row['echo']}"] if row["echo"] is not None else []
-        return f"{row['number']}: " + ", ".join(str(fact) for fact in facts if fact)
-
-    @property
-    def call(self) -> str:
-        """The Python call that reads what is chosen."""
-        row = self._rows[self.chosen]
-        echo = "" if row["echo"] is None else f", echo={row['echo']}"
-        series = f", series={row['key']!r}" if row["key"] else ""
-        return f"mb.read({os.fspath(self._folder)!r}{series}{echo})"
-
-    @property
-    def volume(self) -> Any:
-        """What is chosen."""
-        return intake.read(self._folder, **words_of(self.call))
-
-
 class Page(widgets.VBox):
-    """Show the page; made by `page`."""
+    """Show the page; made by `page`. ``picker`` chooses, ``bench`` is the workbench on what is chosen."""
 
     def __init__(self, folder: Path, output: Path) -> None:
         self.folder, self.output = folder, output
-        self.work: Work | None = None
-        self.volume: Volume | None = None
+        self.bench: Workbench | None = None
+        self.picker: Any = None
         self._note = widgets.HTML()
         self._place, self._models = widgets.VBox(), widgets.VBox()
+        self.bones = widgets.Text(
+            value="bone", description="bones", continuous_update=False, layout={"width": "420px"},
+            tooltip="Names with commas between them, such as: right femur, right tibia",
+            style={"description_width": "46px"},
+        )  # fmt: skip
+        self.bones.observe(lambda _: self._try(self._open), "value")
         wide = {"layout": {"width": "auto"}, "disabled": True}
         self._buttons = [
             widgets.Button(description="Save masks and models", tooltip="Run all steps on the whole scan", **wide),
@@ -153,50 +75,55 @@ class Page(widgets.VBox):
         ]
         for button, action in zip(self._buttons, (self.save, self.tell), strict=True):
             button.on_click(lambda _, action=action: self._try(action))
-        self.picker: Any = None
-        super().__init__([widgets.HTML(HELLO), self._place, widgets.HBox(self._buttons), self._note, self._models])
+        head = [widgets.HTML(HELLO), self.bones]
+        super().__init__([*head, self._place, widgets.HBox(self._buttons), self._note, self._models])
         self._try(self._begin)
 
     def _begin(self) -> None:
-        self.picker = picker_of(self.folder)
+        self.picker = pick(self.folder)
         self.children = (self.children[0], self.picker, *self.children[1:])
         self.picker.observe(lambda _: self._try(self._open), "chosen")
         self._open()
 
     def _open(self) -> None:
-        """Work on the series that is chosen now."""
-        self.work, self._place.children, self._models.children = None, (), ()
+        """Work on the series that is chosen now, with strokes for these bones."""
+        self.bench, self._place.children, self._models.children = None, (), ()
         for button in self._buttons:
             button.disabled = True
-        if self.picker.chosen is None:
+        if self.picker is None or self.picker.chosen is None:
             return
         volume = self.picker.volume
         if not isinstance(volume, Volume):
             raise InputError("the slices of this series make no stack: choose another one")
-        self.volume, self.work = volume, work_on(volume)
-        self._place.children = (self.work.widget,)
+        names = [name.strip() for name in self.bones.value.split(",") if name.strip()]
+        self.bench = workbench(volume, bones=names, file=self.output / f"{safe_name(volume.name)}_strokes.json")
+        panel = self.bench.panel
+        for box in (panel.call, panel.code, panel.json):
+            box.layout.display = "none"  # no code here
+        self._place.children = (panel.widget,)
         for button in self._buttons:
             button.disabled = False
 
     def save(self) -> None:
-        """Run the recipe on the whole scan, save what it makes, and show the bones."""
-        seeds, table = self.work.seeds(), self.work.table()
-        result = self.work.recipe().run(self.volume, seeds=seeds)
-        files = save(result, self.output, table=table, overwrite=True)
-        self._models.children = (view3d(result.labels, table=table),) if result.present else ()
+        """Save what the recipe makes of the whole scan, and show the bones."""
+        bench = self.bench
+        result = bench.run() if bench.result is None or bench.stale else bench.result
+        files = save(result, self.output, table=bench.table, overwrite=True)
+        self._models.children = (view3d(result.labels, table=bench.table),) if result.present else ()
         self._say("Saved: " + ", ".join(path.name for path in files.values()))
 
     def tell(self) -> None:
         """Write the notebook that does the same."""
-        path = self.output / f"{safe_name(self.volume.name)}.ipynb"
+        bench = self.bench
+        path = self.output / f"{safe_name(bench.volume.name)}.ipynb"
         made = notebook_of(
-            self.work.recipe(),
+            bench.recipe(),
             path,
-            self.volume,
+            bench.volume,
             scan=self.folder,
             words=words_of(self.picker.call),
-            seeds=self.work.seeds(),
-            table=self.work.table(),
+            seeds=bench.seeds,
+            table=bench.table,
             output=".",
             overwrite=True,
         )

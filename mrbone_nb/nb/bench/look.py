@@ -14,11 +14,10 @@ from ...background import one_line
 from ...consensus import where_to_look
 from ...errors import InputError
 from ...leaks import check_leaks
-from ...mesh import Mesh
 from ...recipe import Result
 from ...step import EVERYTHING_ELSE
-from ...surface import surface
 from ..meshview import MeshView
+from ..scene import Scene, scene_of
 from .files import WIDE, Part, said
 
 if TYPE_CHECKING:
@@ -69,28 +68,25 @@ class Bones(Part):
             return
         self.shown = result
 
-        def work() -> list[tuple[str, Mesh, Any]]:
-            found, named = table.filled(result.present), []
-            for number in result.present:
-                mesh = surface(result.labels, number, **result.recipe.surface)
-                if len(mesh.faces):
-                    named.append((found[number].title, mesh, found[number].rgb))
-            return named
+        def work() -> Scene:
+            scene = scene_of(result.labels, table=table.filled(result.present), settings=result.recipe.surface)
+            scene.surfaces()  # the slow part
+            return scene
 
-        beside(work, lambda named: self._take(result, named))
+        beside(work, lambda scene: self._take(result, scene))
 
-    def _take(self, result: Result, named: Any) -> None:
+    def _take(self, result: Result, scene: Any) -> None:
         if result is not self.shown:
             return  # a newer one is on its way
-        if isinstance(named, Exception) or not named:
-            text = one_line(named) if isinstance(named, Exception) else "no bone in the result: nothing to show in 3D"
+        if isinstance(scene, Exception) or not scene.surfaces():
+            text = one_line(scene) if isinstance(scene, Exception) else "no bone in the result: nothing to show in 3D"
             self.line.value = said(text, wrong=True)
             self.box.children = (self.line,)
             return
         if self.view is None:
-            self.view = MeshView(named, width=SIZE[0], height=SIZE[1])
+            self.view = MeshView(scene, width=SIZE[0], height=SIZE[1])
         else:
-            self.view.show({name: mesh for name, mesh, _ in named}, table=self.bench.table)
+            self.view.show({name: mesh for name, mesh, _ in scene.surfaces()}, table=scene.table)
         self.box.children = (self.view,)
 
 
