@@ -16,6 +16,7 @@ pytest.importorskip("voila", reason="needs the extra `notebook`")
 pytest.importorskip("playwright.sync_api", reason="needs the extra `test`")
 
 from lab import CHROMIUM
+from pixels import drag
 from test_views import changes, chromium, grab, middle, page  # noqa: F401  (two of them are fixtures)
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +48,8 @@ def address(tmp_path):
     assert process.wait(30) == 0
 
 
-def test_the_app_shows_slices_and_saves_what_was_done(page, address, tmp_path):  # noqa: F811
+def test_the_app_paints_runs_and_saves_what_was_done(page, address, tmp_path):  # noqa: F811
+    page.set_viewport_size({"width": 1280, "height": 1400})
     page.goto(address)
     view = page.locator(".mb-slices[data-ready]").first
     view.wait_for(timeout=90_000)
@@ -58,11 +60,21 @@ def test_the_app_shows_slices_and_saves_what_was_done(page, address, tmp_path): 
     page.mouse.wheel(0, 300)
     assert changes(sagittal, before, 0.5), "the wheel does nothing"
     assert page.locator(".jp-InputArea, .cm-editor").count() == 0 and "image = mb." not in page.inner_text("body")
-    button = page.get_by_role("button", name="Save what was done as a notebook")
-    button.click()
+    x, y = middle(sagittal)
+    view.locator(".mb-tool-brush").click()
+    drag(page, (x, y - 150), (x - 60, y - 100), (x + 30, y - 100))  # in the femur
+    view.locator("select").first.select_option("255")
+    for dx, dy in ((-230, 0), (230, 0), (0, 30), (200, -200), (-200, -200)):
+        drag(page, (x + dx, y + dy), (x + dx + 8, y + dy + 30))
+    before = grab(sagittal)
+    page.get_by_role("button", name="Run").first.click()
+    page.locator(".mb-mesh[data-ready]").first.wait_for(timeout=180_000)
+    assert changes(sagittal, before, 0.2), "no outline"
+    page.get_by_role("button", name="Save what was done as a notebook").click()
     page.get_by_role("status").filter(has_text=".ipynb").wait_for(timeout=30_000)
-    assert list((tmp_path / "out").glob("*.ipynb"))
+    assert list((tmp_path / "out").glob("*.ipynb")) and list((tmp_path / "out").glob("*_strokes.json"))
     page.get_by_role("button", name="Save masks and models").click()
-    page.locator(".mb-mesh[data-ready]").wait_for(timeout=120_000)
+    page.get_by_role("status").filter(has_text="Saved: ").filter(has_text="dseg").wait_for(timeout=180_000)
     assert grab(page.locator(".mb-mesh").first).std() > 5, "no bone turns"
+    page.screenshot(path=tmp_path / "app.png")
     assert page.outside == [] and page.errors == []
