@@ -1,4 +1,4 @@
-"""Make the README's pictures from the sample: python tests/browser/make_images.py (needs Chromium for the second)."""
+"""Make the README's pictures from the sample: python tests/browser/make_images.py (--all: in JupyterLab, too)."""
 
 from __future__ import annotations
 
@@ -43,29 +43,51 @@ def result():
     save(page, "knee.png")
 
 
-def panel():
-    """The panel of a step in JupyterLab, after a slider was moved."""
+def shot(cells, name, act, width=1140, height=1100):
+    """The last output of a notebook in JupyterLab, after somebody did something there."""
     from lab import BROWSER, Lab, page_of
     from playwright.sync_api import sync_playwright
 
-    cells = [
-        "import mrbone_nb as mb\nvolume = mb.read('dicom', echo=1)",
-        "seeds, names = mb.read_labels('seeds.nii.gz', like=volume)",
-        "smooth = mb.tune(mb.preset('bright-marrow').calls[:3], volume)",
-        "mb.tune(['random_walker', 'most_likely'], smooth, seeds=seeds, table=names)",
-    ]
     links = {name: SAMPLE / name for name in ("dicom", "seeds.nii.gz", "seeds.json")}
     with Lab(cells, links) as lab, sync_playwright() as play:
         browser = play.chromium.launch(**BROWSER)
-        page = page_of(browser, width=1140, height=1100)
+        page = page_of(browser, width=width, height=height)
         lab.run(page)
-        output = page.locator(".jp-OutputArea-output").last
+        act(page)
+        save(Image.open(io.BytesIO(page.locator(".jp-OutputArea-output").last.screenshot())), name)
+        browser.close()
+
+
+READ = [
+    "import mrbone_nb as mb\nvolume = mb.read('dicom', echo=1)",
+    "seeds, names = mb.read_labels('seeds.nii.gz', like=volume)",
+]
+
+
+def panel():
+    """The panel of a step, after a slider was moved."""
+    smooth = "smooth = mb.tune(mb.preset('bright-marrow').calls[:3], volume)"
+    tune = "mb.tune(['random_walker', 'most_likely'], smooth, seeds=seeds, table=names)"
+
+    def move(page):
         page.locator(".noUi-handle").first.focus()
         for _ in range(3):
             page.keyboard.press("ArrowRight")
         page.wait_for_timeout(3000)
-        save(Image.open(io.BytesIO(output.screenshot())), "tune.png")
-        browser.close()
+
+    shot([*READ, smooth, tune], "tune.png", move)
+
+
+def workbench():
+    """The workbench after a run."""
+
+    def run(page):
+        page.locator(".mb-slices[data-ready]").first.wait_for(timeout=60_000)
+        page.get_by_role("button", name="Run").first.click()
+        page.locator(".mb-mesh[data-ready]").first.wait_for(timeout=180_000)
+        page.wait_for_timeout(2000)
+
+    shot([*READ, "mb.workbench(volume, bones=names, seeds=seeds)"], "workbench.png", run, width=1280, height=1300)
 
 
 if __name__ == "__main__":
@@ -73,3 +95,4 @@ if __name__ == "__main__":
     result()
     if "--all" in sys.argv:
         panel()
+        workbench()
