@@ -139,7 +139,8 @@ def control_points(truth: mb.Volume, number: int, template: Template) -> tuple[d
     moved = known + carried(template.mesh.vertices, mesh.vertices - template.mesh.vertices, known)
     nearest = dict(zip(template.landmarks, surface.vertices[cKDTree(surface.vertices).query(moved)[1]], strict=True))
     random = np.random.default_rng(1)
-    return {name: nearest[name] + random.normal(0, 3**-0.5, 3) for name in (*CONTROL, *SHAFT)}, mesh
+    names = [name for name in (*CONTROL, *SHAFT) if name in nearest]  # m7 ends above the lower ones
+    return {name: nearest[name] + random.normal(0, 3**-0.5, 3) for name in names}, mesh
 
 
 def hip_scans(data: Path) -> Iterator[tuple[str, mb.Volume, mb.Volume]]:

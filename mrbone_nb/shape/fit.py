@@ -131,7 +131,8 @@ def fit_template(
         outside of the placed template, twice, and does not see the place.
     model_weight
         How far the surface remembers, instead of the placed mean, the shape of the model that is nearest to what the
-        scan shows: 0 not at all, 1 (as by default) wholly. For shape models alone.
+        scan shows: 0 not at all, 1 (as by default) wholly. For shape models alone. Give less, or a template, where the
+        scan shows the bone better than the model's bones were drawn: a rough model then makes the surface worse.
     seed
         Of the forest.
 
