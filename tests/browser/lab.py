@@ -121,7 +121,9 @@ class Lab:
         page.wait_for_timeout(1000)
 
     def ask(self, page, code):
-        """Run code in the last cell; gives its printed text."""
+        """Run code in the last cell; gives its printed text, once it is this run's."""
+        self.asked = getattr(self, "asked", 0) + 1
+        mark = f"#{self.asked}#"
         page.evaluate(
             """(code) => {
                 const notebook = window.jupyterapp.shell.currentWidget.content, last = notebook.model.cells.length - 1;
@@ -129,7 +131,8 @@ class Lab:
                 notebook.activeCellIndex = last;
                 return window.jupyterapp.commands.execute('notebook:run-cell');
             }""",
-            code,
+            f"{code}\nprint('{mark}')",
         )
-        output = page.locator(".jp-CodeCell").last.locator(".jp-OutputArea-output")
-        return output.last.inner_text().strip() if output.count() else ""
+        output = page.locator(".jp-CodeCell").last.locator(".jp-OutputArea-child", has_text=mark)
+        output.wait_for(timeout=60_000)
+        return output.inner_text().replace(mark, "").strip()

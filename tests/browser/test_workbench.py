@@ -108,6 +108,7 @@ def test_strokes_become_seeds_and_the_run_draws_outlines_where_the_bone_ends(ope
 def test_a_slider_changes_the_picture_and_the_code(opened):
     lab, page = opened
     page.locator(".mb-steps select").select_option(index=0)
+    page.locator(".mb-code pre", has_text="mb.gaussian").first.wait_for(timeout=30_000)  # its sliders are there
     page.wait_for_timeout(800)
     canvas = page.locator(".mb-axial")
     middle(canvas)
