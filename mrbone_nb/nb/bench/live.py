@@ -19,7 +19,6 @@ from ..turned import window
 if TYPE_CHECKING:
     from ..workbench import Workbench
 
-SMALL = 2_000_000  # voxels on which a step that is live on the whole scan is quick, even before it was timed
 SOON = 0.005  # seconds in which further moves join the first
 SETTLED = 0.4  # seconds without a move after which the whole scan is shown, where it is known
 BAND = 8  # slices to both sides that are sent along once the sliders rest, so that scrolling finds them there
@@ -45,7 +44,7 @@ class Live:
         self.note = self.error = ""
         self.drawn = 0  # counts pictures
         self.follow: Any = lambda: None  # called after each picture
-        self._slowest: dict[str, float] = {}  # seconds on the whole scan, by step
+        self._times: dict[str, tuple[float, float]] = {}  # by step: the last seconds on the whole scan, and their mean
         self._due = False
         self._settle: asyncio.TimerHandle | None = None
         self._slab: Slab | None = None  # what the picture was computed on
@@ -155,14 +154,13 @@ class Live:
         return (self.axis, max(0, index - reach), min(last, index + reach)), True
 
     def _expected(self, missing: Sequence[Call]) -> float:
-        """How long these calls may take on the whole scan, by the slowest time until now; infinite where unknown."""
+        """How long these calls may take on the whole scan, by the last times; infinite where unknown and not quick."""
         for call in missing:
-            last = self.bench.runner.seconds.get(call.step, np.inf)
-            if last < np.inf:
-                self._slowest[call.step] = max(last, self._slowest.get(call.step, 0.0))
-        small = self.bench.volume.array.size <= SMALL
-        quick = {call.step: small and find_step(call.step).preview == "volume" for call in missing}
-        return sum(self._slowest.get(call.step, 0.0 if quick[call.step] else np.inf) for call in missing)
+            last, (seen, mean) = self.bench.runner.seconds.get(call.step), self._times.get(call.step, (None, None))
+            if last is not None and last != seen:  # one slow time alone, on a busy machine, does not decide
+                self._times[call.step] = (last, last if mean is None else (last + mean) / 2)
+        unknown = {call.step: 0.0 if find_step(call.step).preview == "volume" else np.inf for call in missing}
+        return sum(self._times[call.step][1] if call.step in self._times else unknown[call.step] for call in missing)
 
     def _show_state(self, calls: Sequence[Call], state: State, slab: Slab | None, one: bool) -> None:
         """Show the arrays after some calls; ``one`` sends the current slice alone."""

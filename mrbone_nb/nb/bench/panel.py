@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SIDE = "352px"
 AGAIN = 3.0  # seconds; what took no longer runs again by itself when strokes change
+WORDS = 0.15  # seconds after a move until list and code follow the picture
 TICK = 0.5  # seconds between two looks at how far a run is
 SHOWN = (("result", "result"), ("step", "step"), ("before", "before"))
 CHOOSE = "choose …"
@@ -43,7 +44,7 @@ class BenchPanel:
         self.live.follow = self._drawn
         self._quiet = False
         self._wrong = ""
-        self._ticking = False
+        self._ticking = self._due = False
         self.steps = Steps(self)
         self.export, self.file, self.doubts, self.bones = Export(self), RecipeFile(self), Doubts(self), Bones(self)
         self._make_bar()
@@ -58,7 +59,8 @@ class BenchPanel:
         self.code.unfolded = self.json.unfolded = False
         self.widget = self._laid_out()
         bench.changed.append(self._changed)
-        self._changed("steps")
+        self._say_steps()
+        self.live.refresh()
         if bench.result is not None:
             self._changed("result")
 
@@ -120,9 +122,7 @@ class BenchPanel:
         """Follow a change of the workbench."""
         if what == "steps":
             self._wrong = ""
-            self.steps.show()
-            self._show_code()
-            self.undo.disabled, self.redo.disabled = (not can for can in self.bench.rack.can)
+            self._say_soon()
             if self.live.mode == "result" and self.bench.result is not None and self.bench.rack.can[0] and self.bench.stale:
                 self._set_mode("step")
             self.live.refresh(moved=True)
@@ -135,6 +135,26 @@ class BenchPanel:
             self.steps.show()
         elif what == "run":
             self._run_changed()
+        if what != "steps":
+            self._show_progress()
+
+    def _say_soon(self) -> None:
+        """Renew list and code a little later, once for all moves until then: the picture goes first."""
+        if self._due:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._say_steps()
+            return
+        self._due = True
+        loop.call_later(WORDS, self._say_steps)
+
+    def _say_steps(self) -> None:
+        self._due = False
+        self.steps.show()
+        self._show_code()
+        self.undo.disabled, self.redo.disabled = (not can for can in self.bench.rack.can)
         self._show_progress()
 
     def _strokes_changed(self) -> None:

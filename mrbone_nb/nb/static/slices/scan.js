@@ -117,7 +117,7 @@ class Scan {
   /** Some slices of a map, computed anew; elsewhere it is empty until the whole is computed. */
   takeSlab({ map, axis, first, count }, data) {
     this.number[map] = (this.number[map] || 0) + 1; // whatever is still being unpacked is older
-    const into = this.writable(map), { shape, step } = this;
+    const fresh = !this.maps[map], into = this.writable(map), { shape, step } = this;
     if (this.slabbed?.[map] !== `${axis}:${first}:${count}`) into.fill(0);
     this.slabbed = { ...this.slabbed, [map]: `${axis}:${first}:${count}` };
     const ends = [...shape];
@@ -129,7 +129,7 @@ class Scan {
         p += ends[2];
       }
     }
-    this.tell('maps');
+    this.tell(fresh ? 'maps' : 'image'); // the rows of controls change with the first alone
   }
 
   say(text) { this.said = text; this.tell('say'); }
