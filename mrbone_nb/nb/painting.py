@@ -294,9 +294,9 @@ class PaintView(SliceView):
             state[self._target] = self._packed()
         return state
 
-    def _names(self, *more: np.ndarray) -> dict[str, dict[str, Any]]:
+    def _names(self, more: Iterable[int] = ()) -> dict[str, dict[str, Any]]:
         """All labels that may be drawn, and what else occurs."""
-        found = super()._names(*more, np.array(sorted(self.strokes.table)))
+        found = super()._names({*more, *self.strokes.table})
         other = {str(EVERYTHING_ELSE): {"name": "everything else", "color": list(ELSE_COLOR)}}
         return found | (other if self._target == "seeds" else {})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,7 @@ class SliceView(anywidget.AnyWidget):
         **more: Any,
     ) -> None:
         self._volume, self._table, self._maps = volume, table, {}
+        self._numbers: dict[str, set[int]] = {}  # that occur in each map
         self._slabbed: set[str] = set()  # maps of which the front end has some slices alone
         self._native = view_of(volume).name
         self._turn = turn = Turned(volume)
@@ -186,6 +188,7 @@ class SliceView(anywidget.AnyWidget):
         """
         new = maps_on(self._volume, labels=labels, seeds=seeds, other=other)
         self._maps |= new
+        self._numbers |= {name: labels_in(array) for name, array in new.items()}
         quick = someone_watches()
         with self.hold_sync():
             self.names = self._names()
@@ -228,6 +231,7 @@ class SliceView(anywidget.AnyWidget):
         """Take maps away: any of "labels", "seeds", "other", "after"."""
         for name in names:
             self._maps.pop(name, None)
+            self._numbers.pop(name, None)
             setattr(self, name, b"")
         self._whole_again(*names)
 
@@ -239,12 +243,12 @@ class SliceView(anywidget.AnyWidget):
 
     def _learn_names(self, array: np.ndarray) -> None:
         """Names and colors of numbers that were not there before."""
-        known = set(self.names)
-        if {str(n) for n in np.unique(array)} - {"0"} - known:
-            self.names = self._names(array)
+        numbers = labels_in(array)
+        if {str(n) for n in numbers} - set(self.names):
+            self.names = self._names(numbers)
 
-    def _names(self, *more: np.ndarray) -> dict[str, dict[str, Any]]:
-        return _names((*self._maps.values(), *more), self._table)
+    def _names(self, more: Iterable[int] = ()) -> dict[str, dict[str, Any]]:
+        return _names(set(more).union(*self._numbers.values()), self._table)
 
     def _gray_after(
         self, given: Volume | np.ndarray, turn: bool = True, ends: tuple[float, float] | None = None
@@ -301,9 +305,14 @@ class SliceView(anywidget.AnyWidget):
         return bundle
 
 
-def _names(maps: Any, table: LabelTable) -> dict[str, dict[str, Any]]:
+def labels_in(array: np.ndarray) -> set[int]:
+    """The labels that occur in a map."""
+    return {int(n) for n in np.unique(array)} - {0}
+
+
+def _names(found_numbers: Iterable[int], table: LabelTable) -> dict[str, dict[str, Any]]:
     """Name and color of each label that occurs."""
-    numbers = sorted({int(n) for m in maps for n in np.unique(m)} - {0})
+    numbers = sorted(found_numbers)
     found = table.filled(n for n in numbers if n != EVERYTHING_ELSE)
     names = {str(n): {"name": label.title, "color": [round(255 * c) for c in label.rgb]} for n, label in found.items()}
     other = {str(EVERYTHING_ELSE): {"name": "everything else", "color": list(ELSE_COLOR)}}

@@ -87,6 +87,6 @@ function fillPixels(g, lines, look) {
     }
   }
   const layer = element('canvas', '', { width, height });
-  layer.getContext('2d').putImageData(picture, 0, 0);
+  layer.getContext('2d', { willReadFrequently: true }).putImageData(picture, 0, 0);
   g.drawImage(layer, 0, 0);
 }

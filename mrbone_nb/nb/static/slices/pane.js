@@ -12,7 +12,7 @@ class Pane {
     this.frame = element('div', 'position:relative;background:#000', {}, this.canvas);
     this.box = element('div', 'flex:0 1 auto', {}, this.frame, this.slider, this.text);
     this.small = element('canvas', '', { width: this.columns, height: this.rows });
-    this.context = this.small.getContext('2d');
+    this.context = this.small.getContext('2d', { willReadFrequently: true }); // kept in memory: quicker where there is no graphics card
     this.pixels = this.context.createImageData(this.columns, this.rows);
     this.slider.oninput = () => scan.moveTo({ [this.across]: +this.slider.value });
   }
@@ -78,7 +78,7 @@ class Pane {
   }
 
   draw(lookup) {
-    const g = this.canvas.getContext('2d'), { width, height } = this.canvas, [w, h] = this.size;
+    const g = this.canvas.getContext('2d', { willReadFrequently: true }), { width, height } = this.canvas, [w, h] = this.size;
     const [left, right, edge] = this.halves();
     this.paint(left, 0, edge, lookup);
     if (right) this.paint(right, edge, this.columns, lookup);
