@@ -24,7 +24,7 @@ ORDER = """
     bias filters segment shape cleanup lift
     trace surface measure
     recipe record
-    priors leaks tighten consensus channels fuse
+    priors leaks tighten consensus rating channels fuse
     phantom dicomseg export verify
     learn
     views picture outputs
