@@ -72,7 +72,7 @@ def rows_of(case: tuple, keep: Path | None) -> Iterator[Row]:
                     facts = {"scan": name, "method": method, "every": every, "bone": bones[found.label], "dice": true}
                     yield facts | {"score": found.score, "bare": bare[found.label].score, "row": found.as_dict()}
     yield from (
-        {"scan": name, "method": "truth", "every": 0, "bone": q.bone, "dice": 1.0, "score": q.score, "bare": q.score}
+        {"scan": name, "method": "truth", "every": 0, "bone": q.bone, "dice": 1.0, "score": q.score, "bare": q.score, "row": q.as_dict()}
         for q in mb.quality(volume, truth.with_array(np.where(truth.array <= 5, truth.array, 0)), table=TABLE)
     )
 

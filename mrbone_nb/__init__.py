@@ -44,6 +44,8 @@ _LATER = {
     "quality": "rating",
     "rescored": "rating",
     "second_opinion": "rating",
+    "sensitivity": "shaking",
+    "tornado_picture": "tornado",
     "tightened": "tighten",
     "as_channels": "channels",
     "fuse_stacks": "fuse",

@@ -24,10 +24,10 @@ ORDER = """
     bias filters segment shape cleanup lift
     trace surface measure
     recipe record
-    priors leaks tighten consensus rating channels fuse
+    priors leaks tighten consensus rating shaking channels fuse
     phantom dicomseg export verify
     learn
-    views picture outputs
+    views picture tornado outputs
     cohort cli nb
 """.split()
 NOTEBOOK_ONLY = {"IPython", "traitlets", "comm", "vtk", "vtkmodules", "pyvista"}  # beside the extra "notebook"

@@ -106,11 +106,12 @@ def quality(
     marked = set() if strokes is None else {int(n) for n in np.unique(strokes)}
     there = {int(n) for n in np.unique(labels.array)}
     numbers = sorted((there | marked) - {0, EVERYTHING_ELSE})
-    if others is None:
-        others = [] if strokes is None else [second_opinion(volume, strokes)]
+    asked = others is None and strokes is not None
+    others = [second_opinion(volume, strokes)] if asked else list(others or ())
     for other in others:
         refuse_other_grid(labels, other)
-    look = _Look(volume, labels, (table or LabelTable()).filled(numbers), strokes, list(others), marrow)
+    look = _Look(volume, labels, (table or LabelTable()).filled(numbers), strokes, others, marrow)
+    look.judged = marked if asked else set(numbers)
     rows = [scored(look.at(n) if n in there else Quality(n, look.table[n].title), against) for n in numbers]
     return ranked(rows)
 
@@ -168,6 +169,7 @@ class _Look:
         marrow: str,
     ) -> None:
         self.labels, self.table, self.strokes, self.others = labels, table, strokes, others
+        self.judged: set[int] = set()  # bones on which the others have an opinion
         seeds = None if strokes is None else labels.with_array(strokes)
         self.leaks = check_leaks(labels, table, seeds=seeds)
         self.image = rim.prepared(volume.array, volume.spacing)
@@ -225,7 +227,7 @@ class _Look:
     def _opinions(self, number: int, mask: np.ndarray) -> dict[str, float]:
         """How far other label maps agree, and how far the strokes are."""
         found = {}
-        if self.others:
+        if self.others and number in self.judged:
             found["agreement"] = float(np.mean([dice(mask, other.array == number) for other in self.others]))
         if self.strokes is not None:
             found["stroke_mm"] = rim.far_from_strokes(mask, self.strokes == number, self.labels.spacing)

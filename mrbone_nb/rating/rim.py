@@ -12,6 +12,7 @@ REACH_MM = 6.0  # how far the lines look, in and out
 NEAR_MM = 2.0  # what lies this near to the border belongs to it
 DEEP_MM = 3.0  # from here on inside there is no cortex
 HALF = 0.5  # of the contrast between marrow and rim: what is farther off is something else
+EVEN = 0.25  # of that contrast: a line that changes less shows nothing at the border
 LEAST_CONTRAST = 0.1  # of the scan's gray values, so that noise is no contrast
 PLAIN_CONTRAST = 0.2  # marrow that differs less from the darkest is dark itself
 MAX_LINES = 20_000  # are plenty for shares and medians
@@ -56,11 +57,11 @@ def along_border(image: np.ndarray, mask: np.ndarray, spacing: Spacing, rim: boo
     -------
     dict
         ``edge_share``: steepest change within 2 mm of the border over the steepest within 6 mm, mean; ``gap_share``:
-        lines on which marrow goes on from 3 mm inside to 2 mm outside, without rim or edge; ``foreign_share``: of
-        what lies 3 mm inside, what is farther from the marrow's median than half the contrast; ``rim_depth``: how much
+        lines that show no end of the bone: marrow goes on from 3 mm inside to 2 mm outside, or all is even within 2 mm;
+        ``foreign_share``: of what lies 3 mm inside, what is farther from the marrow's median than half the contrast; ``rim_depth``: how much
         darker the rim within 2 mm is than marrow and surroundings, over the contrast, median; ``rim_mm``: where the
         darkest place within 6 mm lies, outward positive, median; ``rim_spread_mm``: how much that varies along the
-        border, 1.48 times the median deviation; ``look_slice``: the plane with most lines without end of marrow.
+        border, 1.48 times the median deviation; ``look_slice``: the plane with most lines that show no end of the bone.
 
     References
     ----------
@@ -77,6 +78,7 @@ def along_border(image: np.ndarray, mask: np.ndarray, spacing: Spacing, rim: boo
     marrow = float(np.median(gray[deep if np.count_nonzero(deep) > FEWEST else part]))
     contrast = max(marrow - float(np.percentile(g[:, np.abs(t) <= REACH_MM], 5)), LEAST_CONTRAST)
     gap = g[:, (t >= -DEEP_MM) & (t <= NEAR_MM)].min(axis=1) > marrow - HALF * contrast
+    gap |= np.ptp(g[:, np.abs(t) <= NEAR_MM], axis=1) < EVEN * contrast
     worst = np.bincount(lines.starts[keep, 0][gap], minlength=1)
     return {
         "edge_share": _edge_share(g, t),

@@ -43,7 +43,7 @@ class Measure:
 # The ends were set by what exact masks of simulated joints and hand-drawn ones of hips have, and by what leaks and
 # fragments have; the weights by reasoning: most for what looks at the border itself.
 MEASURES = (
-    Measure("gap_share", 0.15, 0.6, 3, "marrow goes on across the border"),
+    Measure("gap_share", 0.2, 0.65, 3, "no end of the bone at the border"),
     Measure("edge_share", 0.86, 0.74, 2, "the border lies beside the edges"),
     Measure("symmetry", 0.7, 0.25, 2, "unlike its partner on the other side"),
     Measure("agreement", 0.85, 0.3, 2, "another method finds another bone"),
