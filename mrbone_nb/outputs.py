@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from .strokes import Strokes
 from .surface import mesh_names, write_mesh
 from .surface import surface as extract_surface
 from .volume import Volume
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 BYTES_PER_VOXEL = 4  # of all files together; far more than label maps pack to, so that models fit too
 IMAGES = (".nii.gz", ".nii", ".nrrd", ".mha")
@@ -192,6 +195,33 @@ def save_image(volume: Volume, path: Path | str, *, overwrite: bool = False) -> 
     return write_atomic(path, lambda part: sitk.WriteImage(image, part, True), check, overwrite)
 
 
+def save_picture(picture: Image.Image, path: Path | str, *, overwrite: bool = False) -> Path:
+    """Save a picture as PNG, so that it is there and right, or not there.
+
+    Parameters
+    ----------
+    picture
+        What `slice_picture` and its like draw.
+    path
+        Where to.
+    overwrite
+        Whether a file that is there already may be replaced.
+
+    Returns
+    -------
+    Path
+        The path.
+    """
+    from PIL import Image
+
+    def check(part: Path) -> None:
+        with Image.open(part) as read:
+            if read.size != picture.size or read.tobytes() != picture.tobytes():
+                raise InputError("read back, it is not what was written")
+
+    return write_atomic(Path(path), lambda part: picture.save(part, "PNG"), check, overwrite)
+
+
 def failures(files: dict[str, Path]) -> dict[str, str]:
     """Give what could not be made, and why, as the record among saved files says."""
     return record.load_record(files["record"])["outputs"]["failed"]
@@ -290,18 +320,9 @@ def _measure_and_model(
 
 
 def _write_picture(result: Result, table: LabelTable, path: Path, overwrite: bool) -> None:
-    from PIL import Image
-
     from .picture import contact_sheet
 
-    sheet = contact_sheet(result.volume, result.labels, table=table)
-
-    def check(part: Path) -> None:
-        with Image.open(part) as image:
-            if image.size != sheet.size or image.tobytes() != sheet.tobytes():
-                raise InputError("read back, it is not what was written")
-
-    write_atomic(path, lambda part: sheet.save(part, "PNG"), check, overwrite)
+    save_picture(contact_sheet(result.volume, result.labels, table=table), path, overwrite=overwrite)
 
 
 def _write_record(

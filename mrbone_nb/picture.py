@@ -22,6 +22,7 @@ FONT_SIZE = 13
 INK, PAPER = (235, 235, 235), (0, 0, 0)
 ELSE_COLOR = (200, 200, 200)  # strokes of "everything else"
 MAX_TILES = 40
+COOL, HOT = (255, 224, 64), (220, 20, 30)  # ends of the scale of a heat map
 
 
 def window_of(volume: Volume) -> tuple[float, float]:
@@ -46,6 +47,7 @@ def slice_picture(
     zoom: float | None = None,
     outline: bool = True,
     window: tuple[float, float] | None = None,
+    heat: Volume | np.ndarray | None = None,
 ) -> Image.Image:
     """Draw one slice in true proportions, with labels, strokes, sides and its position.
 
@@ -70,6 +72,8 @@ def slice_picture(
     window
         Gray values that become black and white; by default percentiles over the whole scan, so that
         all its slices look alike.
+    heat
+        How often something happens at each voxel, from 0: drawn from yellow to red, red where it is most often.
 
     Returns
     -------
@@ -79,16 +83,18 @@ def slice_picture(
     labels, seeds = _on_grid("labels", labels, volume), _on_grid("seeds", seeds, volume)
     view = view_of(volume, plane)
     count = volume.shape[view.axis]
-    index = _fullest(view, labels if labels is not None else seeds, count) if index is None else index
+    heat, most = _shares(heat, volume)
+    marked = labels if labels is not None else seeds
+    index = _fullest(view, (heat > 0).view(np.uint8) if heat is not None else marked, count) if index is None else index
     if not -count <= index < count:
         raise InputError(f"index={index}: expected 0 to {count - 1}, the slices in this plane")
     index %= count
     table = _all_labels(table)
     size = _size(volume, view, zoom)
-    picture = _draw(volume, view, index, labels, seeds, table, size, outline, window or window_of(volume))
+    picture = _draw(volume, view, index, labels, seeds, table, size, outline, window or window_of(volume), heat)
     _mark_sides(picture, volume, view)
     seen = _seen(view, index, labels, seeds)
-    return _frame(picture, view.title(volume, index), table, seen)
+    return _frame(picture, view.title(volume, index), table, seen, most)
 
 
 def contact_sheet(
@@ -102,6 +108,7 @@ def contact_sheet(
     seeds: Volume | np.ndarray | None = None,
     table: LabelTable | None = None,
     outline: bool = True,
+    heat: Volume | np.ndarray | None = None,
 ) -> Image.Image:
     """Draw all slices, or every nth, side by side in one picture.
 
@@ -125,6 +132,8 @@ def contact_sheet(
         Names and colors of the labels.
     outline
         Whether labels are drawn as lines, or as a veil of color.
+    heat
+        As for `slice_picture`.
 
     Returns
     -------
@@ -132,6 +141,7 @@ def contact_sheet(
         An RGB picture.
     """
     labels, seeds = _on_grid("labels", labels, volume), _on_grid("seeds", seeds, volume)
+    heat, most = _shares(heat, volume)
     view = view_of(volume, plane)
     count = volume.shape[view.axis]
     every = max(1, -(-count // MAX_TILES)) if every is None else every
@@ -144,12 +154,12 @@ def contact_sheet(
     window, seen, pictures = window_of(volume), set(), []
     for index in range(0, count, every):
         seen |= _seen(view, index, labels, seeds)
-        picture = _draw(volume, view, index, labels, seeds, table, size, outline, window)
+        picture = _draw(volume, view, index, labels, seeds, table, size, outline, window, heat)
         _mark_sides(picture, volume, view)
         _write(picture, (4, 2), str(index))
         pictures.append(picture)
     title = f"{view.name}, {len(pictures)} of {count} slices (0 to {count - 1})"
-    return _frame(_side_by_side(pictures, columns), title, table, seen)
+    return _frame(_side_by_side(pictures, columns), title, table, seen, most)
 
 
 def thumbnail(volume: Volume, side: int = 160) -> Image.Image:
@@ -200,6 +210,29 @@ def _on_grid(name: str, given: Volume | np.ndarray | None, volume: Volume) -> np
     return array.astype(np.uint8)
 
 
+def _shares(heat: Volume | np.ndarray | None, volume: Volume) -> tuple[np.ndarray | None, float]:
+    """A heat map, which must lie on the scan's grid, as shares of its largest value, and that value."""
+    if heat is None:
+        return None, 0.0
+    array = heat.array if isinstance(heat, Volume) else np.asarray(heat)
+    if array.shape != volume.shape or isinstance(heat, Volume) and not volume.same_grid(heat):
+        raise InputError(f"heat of shape {array.shape}: not on the grid of scan {volume.name}, {volume.shape}")
+    if array.dtype.kind not in "biuf" or not np.isfinite(array).all() or array.min() < 0:
+        raise InputError("heat: expected numbers from 0, none of them NaN or infinite")
+    most = float(array.max())
+    return array.astype(np.float32) / max(most, 1e-12), most
+
+
+def _warm(rgb: np.ndarray, heat: np.ndarray, size: tuple[int, int]) -> None:
+    """Mix a heat map into a picture: the more of it, the redder and the less of the scan is seen."""
+    share = np.asarray(Image.fromarray(np.ascontiguousarray(heat)).resize(size, Image.Resampling.NEAREST))
+    there = share > 0
+    s = share[there][:, None]
+    color = np.array(COOL) * (1 - s) + np.array(HOT) * s
+    veil = 0.35 + 0.5 * s
+    rgb[there] = (rgb[there] * (1 - veil) + color * veil).astype(np.uint8)
+
+
 def _all_labels(table: LabelTable | None) -> LabelTable:
     """Name and color every label there can be, so that a color never depends on the slice."""
     return (table or LabelTable()).filled(range(1, EVERYTHING_ELSE))
@@ -241,6 +274,7 @@ def _draw(
     size: tuple[int, int],
     outline: bool,
     window: tuple[float, float],
+    heat: np.ndarray | None = None,
 ) -> Image.Image:
     """Gray values with labels and strokes on them, at the size of the picture."""
     lower, upper = window
@@ -248,6 +282,8 @@ def _draw(
     gray = np.clip((gray - lower) * (255 / (upper - lower)), 0, 255).astype(np.uint8)
     rgb = np.repeat(np.asarray(Image.fromarray(gray).resize(size, Image.Resampling.BICUBIC))[..., None], 3, 2)
     colors = _colors(table)
+    if heat is not None:
+        _warm(rgb, view.take(heat, index), size)
     if labels is not None:
         shown = _enlarge(view.take(labels, index), size)
         if outline:
@@ -320,10 +356,11 @@ def _mark_sides(picture: Image.Image, volume: Volume, view: View) -> None:
     _write(picture, (width / 2, height - 4), sides["bottom"], "md")
 
 
-def _frame(picture: Image.Image, title: str, table: LabelTable, seen: set[int]) -> Image.Image:
-    """Put the title above and the names of the labels that can be seen below."""
+def _frame(picture: Image.Image, title: str, table: LabelTable, seen: set[int], most: float = 0.0) -> Image.Image:
+    """Put the title above, and below the names of the labels that can be seen and the ends of a heat map."""
     entries = [(tuple(round(255 * c) for c in table[n].rgb), table[n].title) for n in sorted(seen) if n in table]
     entries += [(ELSE_COLOR, "everything else")] if EVERYTHING_ELSE in seen else []
+    entries += [(COOL, "least often"), (HOT, f"most often: {most:g}")] if most else []
     line, width = FONT_SIZE + 7, picture.width
     places, x, y = [], 6, 0
     for color, name in entries:

@@ -24,10 +24,10 @@ ORDER = """
     bias filters segment shape cleanup lift
     trace surface elements measure
     recipe record background
-    priors leaks tighten consensus channels fuse
+    priors leaks tighten consensus rating shaking channels fuse
     phantom dicomseg export verify agreement agreementplot methods
     learn
-    views picture outputs
+    views picture tornado outputs
     cohort nb cli
 """.split()
 NOTEBOOK_ONLY = {"IPython", "traitlets", "comm", "vtk", "vtkmodules", "pyvista"}  # beside the extra "notebook"

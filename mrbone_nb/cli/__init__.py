@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import InputError
-from . import agreement, batch, fit, fuse, labels, masks, notebook, scans, steps, train, trust
+from . import agreement, batch, doubt, fit, fuse, labels, masks, notebook, scans, steps, train, trust
 from .common import Answer, Parser, emit, one_line, say
 
-FAMILIES = (scans, steps, masks, labels, train, fit, fuse, batch, agreement, trust, notebook)
+FAMILIES = (scans, steps, masks, labels, train, fit, fuse, batch, doubt, agreement, trust, notebook)
 BAD_INPUT, INTERNAL, INTERRUPTED = 2, 3, 130
 EPILOG = """exit codes: 0 done; 1 done, but not as hoped (a replay or a file differs, a model failed, something
 private found); 2 something given is wrong, said in one line; 3 a fault of the program; 130 interrupted"""
@@ -98,4 +98,4 @@ def explain(error: BaseException) -> tuple[int, str]:
 def as_options(text: str) -> str:
     """Turn the words of a Python call in a message into those of the command line."""
     text = text.replace("allow it to be overwritten", "allow it with --overwrite").replace("leave out echo=", "leave out --echo")
-    return re.sub(r"\b(series|echo|accept)=(?=[\w'])", r"--\1 ", text)
+    return re.sub(r"\b(series|echo|accept|only)=(?=[\w'])", r"--\1 ", text)

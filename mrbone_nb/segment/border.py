@@ -86,6 +86,19 @@ def _lines(image: np.ndarray, distance: np.ndarray, spacing: Spacing, axes: tupl
     return Lines(starts, uniform_filter1d(gray, 3, axis=1), places)
 
 
+def border_lines(
+    image: np.ndarray, mask: np.ndarray, spacing: Spacing, span: tuple[float, float]
+) -> tuple[Lines | None, np.ndarray]:
+    """Sample the image on lines across the border of a mask, from `span[0]` mm inside (negative) to `span[1]` outside.
+
+    The lines stay in their plane where planes lie far apart. Beside them comes the signed distance in mm to the border;
+    the lines are None where the mask has no border.
+    """
+    flat = spacing[0] > FLAT * min(spacing[1:])
+    distance = _distance(mask, (APART_MM, *spacing[1:]) if flat else spacing)
+    return _lines(image, distance, spacing, (1, 2) if flat else (0, 1, 2), span), distance
+
+
 def edge_costs(lines: Lines, contrast: float, marrow: float) -> tuple[np.ndarray, np.ndarray]:
     """Cost of every place of every line, and the places in mm: little where dark turns brighter for the first time."""
     from scipy.ndimage import maximum_filter1d
@@ -209,9 +222,7 @@ def cortical_border(
         return mask
     box = bounding_box(mask, outward + 4 * NORMAL_MM, spacing)
     part = mask[box]
-    flat = spacing[0] > FLAT * min(spacing[1:])
-    distance = _distance(part, (APART_MM, *spacing[1:]) if flat else spacing)
-    lines = _lines(image[box], distance, spacing, (1, 2) if flat else (0, 1, 2), (-inward, outward))
+    lines, distance = border_lines(image[box], part, spacing, (-inward, outward))
     if lines is None:
         return mask
     costs = edge_costs(lines, contrast, float(np.median(image[mask])))
