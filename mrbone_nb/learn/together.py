@@ -79,10 +79,9 @@ class Voices:
         columns += (layer.ravel()[places] for layers in (self.strokes, self.model, self.drawn) for layer in layers)
         ways = offsets(this.around, 2 * this.nearest, this.farthest / 2, this.seed + 1)
         there = [shifted(image.shape, spacing, places, way) for way in ways]
-        for layers in (self.strokes, self.model, self.drawn):
-            for layer in layers[1:]:
-                columns += around(layer, spacing, there)
-            columns += to_centers(layers, spacing, places)
+        for layer in (*self.strokes[1:], *self.model[1:]):
+            columns += around(layer, spacing, there)
+        columns += to_centers(self.model, spacing, places)
         columns += to_borders(self.drawn, spacing, places)
         columns += to_strokes(self.seeds, self.numbers, spacing, places)
         columns += list(self.frame.position(places))

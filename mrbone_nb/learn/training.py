@@ -211,8 +211,7 @@ def _together(
         for seeds in drawings:
             heard = voices(case.scan, student.turned, seeds, recipe, student.before, student.numbers, student.shapes)
             right = pooled_labels(student.labels, student.numbers, heard.frame.image.shape)
-            share = replace(this, samples=-(-this.samples // len(drawings)))
-            chosen = samples_of(share, heard.frame, right, heard.asked_at(), seed + place)
+            chosen = samples_of(this, heard.frame, right, heard.asked_at(), seed + place)
             rows.append(heard.rows(this, chosen))
             answers.append(right.ravel()[chosen])
             parts.append(np.full(len(chosen), student.part))
