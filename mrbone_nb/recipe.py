@@ -179,7 +179,7 @@ class Recipe:
         for name, given in (("seeds", seeds), ("labels", labels)):
             if given is not None:
                 state[name] = on_grid(name, given, volume)
-        self._check_flow(state)
+        self.check_flow(state)
         return state, self._notes(volume, state.get("seeds"))
 
     def finish(
@@ -212,7 +212,7 @@ class Recipe:
             warnings.warn(notes[-1], stacklevel=4)
         return tuple(note for note in notes if note)
 
-    def _check_flow(self, state: Mapping[str, Any]) -> None:
+    def check_flow(self, state: Mapping[str, Any]) -> None:
         """See before the first step that every step will find its arrays."""
         there = set(state)
         for call in self.calls:

@@ -9,7 +9,9 @@ import numpy as np
 from scenes import bones
 
 from mrbone_nb.bones import Label, LabelTable
-from mrbone_nb.export import write_labels
+from mrbone_nb.cohort.look import look
+from mrbone_nb.cohort.table import read_cohort
+from mrbone_nb.export import read_labels, write_labels
 from mrbone_nb.outputs import save_image
 from mrbone_nb.volume import Volume
 
@@ -39,3 +41,18 @@ def write_table(folder, rows):
         writer.writeheader()
         writer.writerows(rows)
     return folder / "cohort.csv"
+
+
+def job_of(folder, **more):
+    """The job of the first scan of a cohort, as a worker gets it; makes the folder of results."""
+    settings = {"accept": [], "formats": [], "picture": False, "report": False}
+    known = {name: value for name, value in more.items() if name in settings}
+    (job, *_) = look(read_cohort(folder / "cohort.csv", folder / "quick.json"), None, settings | known).jobs
+    (folder / "out").mkdir(exist_ok=True)
+    return {**job, "attempt": "x-1", "limit": None, **more}
+
+
+def labels_in(folder):
+    """The label map among the results of a scan."""
+    (path,) = folder.glob("*_dseg.nii.gz")
+    return read_labels(path)[0].array

@@ -1,10 +1,9 @@
-"""Many scans: the table is looked at first; a bad scan costs only itself; killed and interrupted work is taken up."""
+"""The table of a cohort and the look at it before anything runs; one scan in a process of its own."""
 
 from __future__ import annotations
 
-import csv
+import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,55 +11,85 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cohort_scene import cohort, write_table
+from cohort_scene import SPACING, cohort, job_of, labels_in, write_table
 
 import mrbone_nb as mb
+from mrbone_nb.cohort import work as module
+from mrbone_nb.cohort.look import look, need_of
 from mrbone_nb.cohort.table import read_cohort
 from mrbone_nb.cohort.work import work
 from mrbone_nb.errors import InputError
+from mrbone_nb.outputs import save_image
+from mrbone_nb.phantom import write_dicom
 
 pytest.importorskip("distributed", reason="needs the extra `cohort`")
-ROOT = Path(__file__).parents[1]
-
-
-def labels_in(folder):
-    (path,) = folder.glob("*_dseg.nii.gz")
-    return mb.read_labels(path)[0].array
+SETTINGS = {"accept": [], "formats": [], "picture": False, "report": False}
 
 
 # --- the table ---------------------------------------------------------------------------------------------
 
 
 def test_all_that_is_wrong_with_a_table_is_said_at_once(tmp_path):
-    _, recipe, rows = cohort(tmp_path, 6)
+    _, recipe, rows = cohort(tmp_path, 7)
     rows[1]["scan"] = "none.nii.gz"
     rows[2]["id"] = "../up"
     rows[3]["seeds"] = ""
     rows[4]["watershed.sigma"] = "99"
-    rows[5]["echo"] = "first"
+    rows[5]["echo"], rows[5]["truth"] = "first", "none"
+    rows[6]["gaussian.sigma"] = "1"
     found = read_cohort(write_table(tmp_path, rows), recipe)
     assert [row.id for row in found.rows] == ["p000"]
     assert "no such file" in found.wrong["p001"] and "names a folder" in found.wrong["../up"]
-    assert "needs strokes" in found.wrong["p003"] and "expected" in found.wrong["p004"] and "echo" in found.wrong["p005"]
+    assert "needs strokes" in found.wrong["p003"] and "expected 0 to" in found.wrong["p004"]
+    assert "echo" in found.wrong["p005"] and "truth none: no such file" in found.wrong["p005"], "both"
+    assert "has no step 'gaussian'" in found.wrong["p006"]
+    assert str(found.faults[0]).startswith("line 3, p001: scan none.nii.gz")
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no scans"),
+        ("", "is empty"),
+        ("id,scan\n", "no scans"),
         ("id,file\na,b\n", "expected id and scan at least"),
-        ("id,scan,colour\na,b,c\n", "column 'colour'"),
-        ("id,scan,watershed.far\na,b,1\n", "has no 'far'"),
-        ("id,scan,nothing.far\na,b,1\n", "nothing"),
-        ("id,scan\na,s0.nii.gz\nA,s0.nii.gz\n", "line 3: id 'A' occurs twice"),
-        ("id,scan\na,s0.nii.gz,7\n", "more cells than the header"),
+        ("\xff", "UTF-8"),
     ],
 )
-def test_a_table_that_cannot_be_used_is_refused(text, message, tmp_path):
+def test_what_is_no_table_is_refused(text, message, tmp_path):
     cohort(tmp_path, 1)
-    (tmp_path / "t.csv").write_text(text)
+    (tmp_path / "t.csv").write_bytes(text.encode("latin-1"))
     with pytest.raises(InputError, match=message):
         read_cohort(tmp_path / "t.csv", tmp_path / "quick.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("id,scan,colour\na,s0.nii.gz,c\n", 1, "column 'colour'"),
+        ("id,scan,watershed.far\na,s0.nii.gz,1\n", 1, "has no 'far'"),
+        ("id,scan,nothing.far\na,s0.nii.gz,1\n", 1, "unknown step 'nothing'"),
+        ("id,scan,scan\na,b,s0.nii.gz\n", 1, "stands there 2 times"),
+        ("id,scan\na,s0.nii.gz\nA,s0.nii.gz\n", 3, "stands 2 times in the table"),
+        ("id,scan\na,s0.nii.gz,7\n", 2, "1 cells more than the header has"),
+        ("id,scan\ncohort.csv,s0.nii.gz\n", 2, "names a folder"),
+        ("id,scan\nnul.x,s0.nii.gz\n", 2, "names a folder"),
+        ("id,scan,recipe\na,s0.nii.gz,mine.json\n", 2, "no such recipe file or preset"),
+    ],
+)
+def test_faults_of_header_and_rows_are_named_with_their_line(text, line, message, tmp_path):
+    cohort(tmp_path, 1)
+    (tmp_path / "t.csv").write_text(text)
+    faults = read_cohort(tmp_path / "t.csv", tmp_path / "quick.json").faults
+    assert [fault for fault in faults if fault.line == line and message in fault.text], faults
+    with pytest.raises(InputError, match="header|t.csv"):
+        mb.batch(tmp_path / "t.csv", tmp_path / "quick.json", tmp_path / "out", skip_bad=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_table_as_a_spreadsheet_saves_it_is_read(tmp_path):
+    _, recipe, _ = cohort(tmp_path, 1)
+    (tmp_path / "t.csv").write_text("\ufeffid;scan ;seeds\r\na;s0.nii.gz; seeds0.nii.gz\r\n\r\n", encoding="utf-8")
+    assert [row.id for row in read_cohort(tmp_path / "t.csv", recipe).rows] == ["a"]
 
 
 def test_values_of_single_scans_go_into_their_recipe(tmp_path):
@@ -70,126 +99,138 @@ def test_values_of_single_scans_go_into_their_recipe(tmp_path):
     assert first.recipe.calls[1].params["sigma"] == 1.5 and second.recipe.calls[1].params["sigma"] != 1.5
 
 
+# --- the look ----------------------------------------------------------------------------------------------
+
+
+def seen(tmp_path, rows, recipe, **more):
+    return look(read_cohort(write_table(tmp_path, rows), recipe), tmp_path / "out", SETTINGS | more)
+
+
+def test_every_scan_is_read_before_anything_runs(tmp_path):
+    _, recipe, rows = cohort(tmp_path, 6)
+    (tmp_path / "s0.nii.gz").write_bytes(b"nothing")
+    image = mb.read(tmp_path / "s1.nii.gz")
+    save_image(image.with_array(0 * image.array), tmp_path / "s1.nii.gz", overwrite=True)
+    moved = mb.Volume(mb.read_labels(tmp_path / "seeds2.nii.gz")[0].array, SPACING, (0, 0, 50))
+    mb.write_labels(moved, tmp_path / "seeds2.nii.gz", overwrite=True)
+    mb.write_labels(moved, tmp_path / "truth3.nii.gz", overwrite=True)
+    rows[4]["recipe"] = "auto"
+    found = seen(tmp_path, rows, recipe)
+    assert [job["id"] for job in found.jobs] == ["p005"] and found.counts == (5, 6)
+    assert "s0.nii.gz" in found.wrong["p000"] and "same value" in found.wrong["p001"]
+    assert "grid" in found.wrong["p002"] and "grid" in found.wrong["p003"]
+    assert "choose bright-marrow or dark-marrow" in found.wrong["p004"]
+    assert str(tmp_path) not in str(found.wrong), "tables that are shared name no folder"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_blocked_scan_needs_consent(tmp_path):
+    _, recipe, rows = cohort(tmp_path, 1)
+    volume = mb.read(tmp_path / "s0.nii.gz")
+    write_dicom(mb.Volume(np.rint(900 * np.clip(volume.array, 0, 2)).astype(np.float32), SPACING), tmp_path / "dicom")
+    sorted((tmp_path / "dicom").rglob("*.dcm"))[4].unlink()
+    rows[0] |= {"scan": "dicom", "seeds": "", "truth": "", "recipe": "bright.json"}
+    calls = [{"step": "normalize"}, {"step": "threshold", "params": {"lower": 0.5}}]
+    (tmp_path / "bright.json").write_text(json.dumps({"schema": 1, "calls": calls}))
+    assert "--accept gap" in seen(tmp_path, rows, recipe).wrong["p000"]
+    assert len(seen(tmp_path, rows, recipe, accept=["gap"]).jobs) == 1
+
+
+def test_what_needs_more_memory_than_there_is_is_named(tmp_path):
+    table, recipe, _ = cohort(tmp_path, 1)
+    found = look(read_cohort(table, recipe), None, SETTINGS, memory_gb=0.1)
+    assert "0.1 GB may be used" in found.wrong["p000"]
+    whole = mb.Recipe.load("bright-marrow")
+    assert need_of(whole, 24 * 384 * 384, False) > 444e6, "what the knee of the samples takes, measured"
+
+
+def test_a_full_disk_is_said_before(tmp_path, monkeypatch):
+    table, recipe, _ = cohort(tmp_path, 2)
+    monkeypatch.setattr("mrbone_nb.files.shutil.disk_usage", lambda place: type("Usage", (), {"free": 1000}))
+    with pytest.raises(InputError, match="are free on that disk"):
+        mb.batch(table, recipe, tmp_path / "out", dry_run=True)
+
+
 # --- one scan ----------------------------------------------------------------------------------------------
 
 
-def job_of(tmp_path, number=0, **more):
-    row = read_cohort(tmp_path / "cohort.csv", tmp_path / "quick.json").rows[number]
-    return {**row.job(), "accept": [], "formats": [], "picture": False, **more}
-
-
-def test_a_scan_runs_in_a_process_of_its_own_as_it_does_alone(tmp_path):
-    table, recipe, _ = cohort(tmp_path, 1)
-    answer = work(job_of(tmp_path), str(tmp_path / "out"))
-    assert answer["status"] == "done" and answer["tries"] == 1
+def test_a_scan_gives_the_bits_that_it_gives_alone(tmp_path):
+    _, recipe, _ = cohort(tmp_path, 1)
+    answer = work(job_of(tmp_path, formats=["stl"], picture=True), str(tmp_path / "out"))
+    assert answer["status"] == "done" and answer["flags"] == []
+    words = ["run", recipe, tmp_path / "s0.nii.gz", "--seeds", tmp_path / "seeds0.nii.gz", "-o", tmp_path / "alone"]
+    env = {**os.environ, **module.ONE_THREAD, "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path)}
+    subprocess.run([sys.executable, "-m", "mrbone_nb", *map(str, words)], env=env, check=True, capture_output=True)
+    files = {p.name for p in (tmp_path / "alone").iterdir() if not p.name.endswith("_record.json")}
+    assert len(files) == 7 and all(
+        (tmp_path / "alone" / name).read_bytes() == (tmp_path / "out" / "p000" / name).read_bytes() for name in files
+    )
     scan = mb.read(tmp_path / "s0.nii.gz")
-    alone = mb.Recipe.load(recipe).run(scan, seeds=mb.read_labels(tmp_path / "seeds0.nii.gz", like=scan)[0])
-    assert np.array_equal(labels_in(tmp_path / "out" / "p000"), alone.labels.array)
-    truth = mb.read_labels(tmp_path / "truth0.nii.gz", like=scan)[0]
-    dice = mb.compare(alone.labels, truth)[0].dice
-    assert answer["rows"][0]["dice"] == pytest.approx(dice, abs=1e-4) and answer["rows"][0]["name"] == "femur"
+    dice = mb.compare(mb.read_labels(next((tmp_path / "alone").glob("*dseg.nii.gz")), like=scan)[0], *truth_of(tmp_path, scan))
+    assert answer["rows"][0]["dice"] == pytest.approx(dice[0].dice, abs=1e-4) and answer["rows"][0]["name"] == "femur"
 
 
-def test_what_is_done_is_not_done_again_unless_it_changes(tmp_path):
-    cohort(tmp_path, 1)
-    out = str(tmp_path / "out")
-    work(job_of(tmp_path), out)
-    made = (tmp_path / "out" / "p000" / "done.json").stat().st_mtime_ns
-    assert work(job_of(tmp_path), out)["resumed"]
-    assert (tmp_path / "out" / "p000" / "done.json").stat().st_mtime_ns == made
-    changed = job_of(tmp_path)
-    changed["recipe"]["calls"][1]["params"]["sigma"] = 2.0
-    assert "resumed" not in work(changed, out)
-    (tmp_path / "seeds0.nii.gz").write_bytes((tmp_path / "truth0.nii.gz").read_bytes())
-    assert "resumed" not in work(changed, out)
-    (tmp_path / "out" / "p000" / "done.json").write_text("{")
-    assert "resumed" not in work(changed, out), "half a file is none"
+def truth_of(tmp_path, scan):
+    return (mb.read_labels(tmp_path / "truth0.nii.gz", like=scan)[0],)
 
 
-def test_a_killed_process_is_tried_once_more(tmp_path, monkeypatch):
-    from mrbone_nb.cohort import work as module
-
-    cohort(tmp_path, 1)
-    real, codes = module._process, [-9]
-    monkeypatch.setattr(module, "_process", lambda job: (codes.pop(), "") if codes else real(job))
-    assert work(job_of(tmp_path), str(tmp_path / "out"))["tries"] == 2
-    monkeypatch.setattr(module, "_process", lambda job: (-9, ""))
-    lost = work(job_of(tmp_path), str(tmp_path / "other"))
-    assert lost["status"] == "failed" and "killed (signal 9) 2 times" in lost["error"]
-    assert list((tmp_path / "other").iterdir()) == []
-
-
-# --- a cohort ----------------------------------------------------------------------------------------------
-
-
-def test_a_cohort_with_bad_scans(tmp_path):
-    _, recipe, rows = cohort(tmp_path, 6)
-    (tmp_path / "s1.nii.gz").write_bytes(b"nothing")
-    rows[2]["seeds"] = rows[2]["scan"]
-    rows[4]["scan"] = "none.nii.gz"
-    table, out = write_table(tmp_path, rows), tmp_path / "out"
-    result = mb.batch(table, recipe, out, workers=2, picture=False)
-    assert set(result.failed) == {"p001", "p002", "p004"} and "s1.nii.gz" in result.failed["p001"]
-    assert {p.name for p in out.iterdir() if p.is_dir() and list(p.glob("*_dseg.nii.gz"))} == {"p000", "p003", "p005"}
-    lines = list(csv.DictReader((out / "cohort.csv").read_text().splitlines()))
-    assert len(lines) == 3 * 2 + 3 and float(lines[1]["dice"] or lines[3]["dice"]) > 0.5
-    again = mb.batch(table, recipe, out, workers=1, picture=False)
-    assert sum(bool(a.get("resumed")) for a in again.answers) == 3 and again.failed == result.failed
-    assert not list(out.glob(".part-*"))
-
-
-def test_an_interruption_costs_only_what_was_in_work(tmp_path):
-    table, recipe, _ = cohort(tmp_path, 8)
+def test_what_is_done_is_not_done_again_unless_something_changed(tmp_path):
+    _, recipe, rows = cohort(tmp_path, 1)
     out = tmp_path / "out"
-    words = [sys.executable, "-m", "mrbone_nb", "batch", table, recipe, "-o", out, "--workers", "1", "--no-picture"]
-    child = subprocess.Popen(list(map(str, words)), cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    end = time.time() + 90
-    while len(list(out.glob("p*/done.json"))) < 2 and time.time() < end:
-        time.sleep(0.05)
-    child.send_signal(signal.SIGINT)
-    _, said = child.communicate(timeout=60)
-    done = {p.parent.name: p.stat().st_mtime_ns for p in out.glob("p*/done.json")}
-    assert 2 <= len(done) < 8 and "run the same command again" in said and child.returncode == 130
-    result = mb.batch(table, recipe, out, workers=2, picture=False)
-    assert not result.failed and len(result.answers) == 8
-    assert all((out / name / "done.json").stat().st_mtime_ns == made for name, made in done.items()), "none twice"
+    assert len(seen(tmp_path, rows, recipe).jobs) == 1
+    work(job_of(tmp_path), str(out))
+    assert len(seen(tmp_path, rows, recipe).done) == 1 and len(labels_in(out / "p000")) == 9
+    assert len(seen(tmp_path, rows, recipe, picture=True).jobs) == 1
+    rows[0]["watershed.sigma"] = "1.5"
+    assert len(seen(tmp_path, rows, recipe).jobs) == 1
+    rows[0]["watershed.sigma"] = ""
+    names = tmp_path / "seeds0.json"
+    kept = names.read_text()
+    names.write_text(kept.replace("femur", "tibia"))
+    assert len(seen(tmp_path, rows, recipe).jobs) == 1, "the names go into the result"
+    names.write_text(kept)
+    assert len(seen(tmp_path, rows, recipe).done) == 1
+    record = next((out / "p000").glob("*_record.json"))
+    record.write_text(record.read_text() + " ")
+    assert len(seen(tmp_path, rows, recipe).jobs) == 1, "a file is not what it was"
 
 
-@pytest.mark.slow
-def test_two_hundred_scans(tmp_path):
-    """195 right results, 5 named, none twice, after a worker was killed and the run was interrupted."""
-    _, recipe, rows = cohort(tmp_path, 200)
-    for k, name in ((7, "s7"), (50, "seeds50"), (90, "s90")):
-        (tmp_path / f"{name}.nii.gz").write_bytes(b"broken" * 9)
-    rows[120]["scan"], rows[160]["seeds"] = "none.nii.gz", "s160.nii.gz"
-    table, out = write_table(tmp_path, rows), tmp_path / "out"
-    words = [sys.executable, "-m", "mrbone_nb", "batch", table, recipe, "-o", out, "--no-picture", "--skip-bad"]
-    child = subprocess.Popen(list(map(str, [*words, "--workers", "2"])), cwd=ROOT, stderr=subprocess.DEVNULL)
-    wait_for(out, 40)
-    os.kill(worker_of(child.pid), signal.SIGKILL)
-    wait_for(out, 90)
-    child.send_signal(signal.SIGINT)
-    child.wait(60)
-    done = {p.parent.name: p.stat().st_mtime_ns for p in out.glob("p*/done.json") if '"done"' in p.read_text()}
-    result = mb.batch(table, recipe, out, workers=2, picture=False)
-    assert set(result.failed) == {"p007", "p050", "p090", "p120", "p160"}
-    right = [a for a in result.answers if a["status"] == "done"]
-    assert len(right) == 195 and all(row["dice"] > 0.5 for a in right for row in a["rows"])
-    assert all((out / name / "done.json").stat().st_mtime_ns == made for name, made in done.items())
-    peaks = [a["peak_mb"] for a in right]
-    assert max(peaks[-20:]) < 1.1 * max(peaks[:20]), "memory is flat"
+def test_a_scan_that_fails_leaves_nothing_and_no_folder_names(tmp_path):
+    cohort(tmp_path, 1)
+    job = job_of(tmp_path)
+    (tmp_path / "s0.nii.gz").write_bytes(b"changed since the look")
+    answer = work(job, str(tmp_path / "out"))
+    assert answer["status"] == "failed" and "s0.nii.gz" in answer["error"] and str(tmp_path) not in answer["error"]
+    assert list((tmp_path / "out").iterdir()) == []
 
 
-def wait_for(out, count):
-    end = time.time() + 900
-    while len(list(out.glob("p*/done.json"))) < count and time.time() < end:
+def test_a_process_that_takes_too_much_memory_is_ended(tmp_path):
+    cohort(tmp_path, 1)
+    answer = work(job_of(tmp_path, limit=20e6), str(tmp_path / "out"))
+    assert answer["status"] == "lost" and "out of memory" in answer["error"] and "--memory" in answer["error"]
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_an_attempt_that_was_begun_by_a_lost_worker_is_not_made_again(tmp_path):
+    cohort(tmp_path, 1)
+    job = job_of(tmp_path)
+    (tmp_path / "out" / ".part-p000.x-1").mkdir()
+    assert work(job, str(tmp_path / "out"))["status"] == "lost"
+    assert work({**job, "attempt": "x-2"}, str(tmp_path / "out"))["status"] == "done"
+
+
+def test_a_process_ends_with_the_one_that_started_it(tmp_path):
+    psutil = pytest.importorskip("psutil")
+    code = "import subprocess, sys, time; p = subprocess.Popen([sys.executable, '-m', 'mrbone_nb.cohort.child'], "
+    code += "stdin=subprocess.PIPE); p.stdin.write(b'{\"folder\": \"x\"'); p.stdin.flush(); print(p.pid, flush=True); "
+    code += "time.sleep(60)"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path)}
+    words = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True, "env": env, "cwd": tmp_path}
+    parent = subprocess.Popen([sys.executable, "-c", code], **words)
+    child = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    parent.communicate()
+    end = time.time() + 30
+    while child.is_running() and child.status() != psutil.STATUS_ZOMBIE and time.time() < end:
         time.sleep(0.1)
-
-
-def worker_of(pid):
-    """A Dask worker below a process: one that has children of its own."""
-    import psutil
-
-    children = psutil.Process(pid).children(recursive=True)
-    scans = [p for p in children if "mrbone_nb.cohort.child" in " ".join(p.cmdline())]
-    return scans[0].ppid()
+    assert time.time() < end

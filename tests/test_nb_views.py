@@ -22,8 +22,8 @@ import mrbone_nb as mb
 from mrbone_nb.bones import Label, LabelTable
 from mrbone_nb.errors import InputError
 from mrbone_nb.mesh import Mesh
-from mrbone_nb.nb.meshview import pack
 from mrbone_nb.nb.render import picture_of
+from mrbone_nb.packed import pack
 from mrbone_nb.picture import window_of
 from mrbone_nb.volume import Volume
 

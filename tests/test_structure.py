@@ -19,7 +19,7 @@ PACKAGE = ROOT / "mrbone_nb"
 # Each part may import those above it alone. A new part gets its place here.
 ORDER = """
     errors volume step files bones memory progress privacy
-    morphology grids diffusion slices mesh meshfile
+    morphology grids diffusion slices mesh meshfile packed
     intake labelfile strokes
     bias filters segment shape cleanup lift
     trace surface elements measure

@@ -1,6 +1,8 @@
 """The same recipe over many scans: checked before, each in a process of its own, resumed after an interruption."""
 
-from .batch import CohortResult, batch
-from .table import CohortTable, Row, read_cohort
+from .batch import CohortFaults, batch
+from .look import Look
+from .result import CohortResult
+from .table import CohortTable, Fault, Row, read_cohort
 
-__all__ = ["CohortResult", "CohortTable", "Row", "batch", "read_cohort"]
+__all__ = ["CohortFaults", "CohortResult", "CohortTable", "Fault", "Look", "Row", "batch", "read_cohort"]

@@ -12,6 +12,7 @@ from PIL import Image
 from ..bones import Label, LabelTable, default_color
 from ..errors import InputError
 from ..mesh import Mesh
+from ..packed import Named
 from ..picture import PAPER, contact_sheet
 from ..recipe import on_grid
 from ..step import EVERYTHING_ELSE
@@ -20,7 +21,6 @@ from ..volume import Volume
 from .render import picture_of
 
 Meshes = Mesh | Mapping[str, Mesh] | Iterable[Mesh]
-Named = tuple[str, Mesh, tuple[float, float, float]]
 
 
 @dataclass

@@ -1,0 +1,3 @@
+"""Report."""
+def write_report(folder):
+    """Write."""
