@@ -13,7 +13,7 @@ from ..bones import LabelTable
 from ..errors import InputError
 from ..mesh import Mesh
 from ..packed import pack
-from ..picture import slice_picture
+from ..picture import FONT_SIZE, slice_picture
 from ..recipe import Result
 from ..surface import surface
 from ..views import view_of
@@ -30,15 +30,15 @@ def part_of(result: Result, table: LabelTable) -> dict[str, Any]:
     """Give pictures and models of a result as plain data, about 100 kB."""
     volume, labels = result.volume, result.labels
     native = slice_picture(volume, labels, table=table)
-    pictures = []
+    pictures = [_jpeg(native, PICTURE)]
     for plane in ("axial", "coronal", "sagittal"):
         try:
-            pictures.append(_jpeg(slice_picture(volume, labels, plane=plane, table=table), PICTURE))
+            if plane != view_of(volume).name:
+                pictures.append(_jpeg(slice_picture(volume, labels, plane=plane, table=table), PICTURE))
         except InputError:
             continue  # proportions that make no picture
-    first = _jpeg(native, PICTURE)
-    view = view_of(volume, "native").name
-    return {"thumb": _jpeg(_bare(native), THUMB), "view": view, "pictures": pictures or [first], **_models(result, table)}
+    colors = {str(number): label.color for number, label in table.items()}
+    return {"thumb": _jpeg(_bare(native), THUMB), "colors": colors, "pictures": pictures, **_models(result, table)}
 
 
 def _models(result: Result, table: LabelTable) -> dict[str, Any]:
@@ -71,8 +71,6 @@ def _coarse(result: Result, number: int, triangles: int) -> Mesh:
 
 def _bare(picture: Image.Image) -> Image.Image:
     """The picture without the line above and the names below, which no thumbnail can show."""
-    from ..picture import FONT_SIZE
-
     line = FONT_SIZE + 7
     return picture.crop((0, line, picture.width, max(line + 1, picture.height - line)))
 

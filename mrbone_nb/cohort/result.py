@@ -17,6 +17,7 @@ from ..files import write_text
 from ..record import circumstances, file_sha256
 from ..recipe import Recipe
 from .look import Look
+from .table import MODEL
 
 HEAD = ("id", "status", "error", "label", "name", "side", "volume_mm3", "area_mm2", "dice", "assd_mm", "hd95_mm")
 TAIL = ("recipe", "seconds", "peak_mb", "tries", "flags", "notes")
@@ -119,7 +120,7 @@ class Writer:
             "schema": SCHEMA,
             "kind": "mrbone_nb cohort",
             "table": {"name": table.name, "sha256": file_sha256(table)},
-            "recipe": recipe.to_dict() if isinstance(recipe, Recipe) else Path(str(recipe)).name,
+            "recipe": described(recipe),
             "version": __version__,
             "seconds": round(time.time() - self.began, 1),
             "counts": counts,
@@ -127,6 +128,17 @@ class Writer:
             **circumstances(),
             "threads": 1,  # of each scan's process
         }
+
+
+def described(recipe: Recipe | Path | str) -> dict[str, Any] | str:
+    """Say in plain data how bones were found: all steps, the model with its hash, or by each scan's tags."""
+    if isinstance(recipe, Recipe):
+        return recipe.to_dict()
+    if str(recipe) == "auto":
+        return "auto, by each scan's tags"
+    if Path(recipe).suffix.lower() == MODEL:
+        return f"model {Path(recipe).name}, SHA-256 {file_sha256(Path(recipe))}"
+    return Recipe.load(recipe).to_dict()
 
 
 def columns(rows: list[dict[str, Any]]) -> list[str]:
