@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from scipy.stats import spearmanr
 import mrbone_nb as mb
 from mrbone_nb.bones import Label, LabelTable, split_side
 from mrbone_nb.measure import dice
+from mrbone_nb.rating import Quality, scored
 
 METHODS = {
     "grow from seeds": (1, 3),
@@ -58,23 +60,26 @@ def segmented(case: tuple, method: str, every: int, keep: Path | None) -> mb.Vol
 
 
 def rows_of(case: tuple, keep: Path | None) -> Iterator[Row]:
-    """A row for every method, number of strokes and bone of a scan: its score with and without strokes, and its Dice."""
+    """A row for every method, number of strokes and bone of a scan: score, score without second opinion, true Dice."""
     name, volume, seeds, truth, bones, _ = case
     for every in (1, 2, 3):
         given = thinned(seeds, every)
         second = mb.second_opinion(volume, given)
         for method in (m for m, numbers in METHODS.items() if every in numbers):
             labels = segmented(case, method, every, keep)
-            bare = {q.label: q for q in mb.quality(volume, labels, table=TABLE)}
             for found in mb.quality(volume, labels, table=TABLE, seeds=given, others=[second]):
                 if found.volume_mm3:
                     true = dice(labels.array == found.label, truth.array == found.label)
-                    facts = {"scan": name, "method": method, "every": every, "bone": bones[found.label], "dice": true}
-                    yield facts | {"score": found.score, "bare": bare[found.label].score, "row": found.as_dict()}
-    yield from (
-        {"scan": name, "method": "truth", "every": 0, "bone": q.bone, "dice": 1.0, "score": q.score, "bare": q.score, "row": q.as_dict()}
-        for q in mb.quality(volume, truth.with_array(np.where(truth.array <= 5, truth.array, 0)), table=TABLE)
-    )
+                    yield {"scan": name, "method": method, "every": every, "dice": true, **scores(found)}
+    exact = truth.with_array(np.where(np.isin(truth.array, list(bones)), truth.array, 0))
+    for found in mb.quality(volume, exact, table=TABLE):
+        yield {"scan": name, "method": "truth", "every": 0, "dice": 1.0, **scores(found)}
+
+
+def scores(found: Quality) -> Row:
+    """The bone, its score, that without the second opinion, and all that was measured."""
+    bare = scored(replace(found, agreement=float("nan"))).score
+    return {"bone": found.bone, "score": found.score, "bare": bare, "row": found.as_dict()}
 
 
 def rho(rows: list[Row], key: str) -> str:
@@ -86,7 +91,7 @@ def rho(rows: list[Row], key: str) -> str:
 
 def table(rows: list[Row], groups: dict[str, Callable[[Row], bool]], tuned: set[str]) -> None:
     """Print one line a group: all scans, those looked at, the test."""
-    print(f"{'':34}{'with strokes':>36}{'without':>30}")
+    print(f"{'':34}{'score':>36}{'without second opinion':>30}")
     print(f"{'':34}{'test':>12}{'looked at':>12}{'all':>12}{'test':>18}{'all':>12}")
     for title, wanted in groups.items():
         chosen = [r for r in rows if wanted(r)]

@@ -15,7 +15,7 @@ ROW, BAR, GAP, HEAD, FOOT = 30, 18, 14, 64, 46  # pixels
 HALF = 230  # pixels from the middle to the end of the longest bar
 VALUE = 76  # pixels beside a bar for the value it stands for
 INK, PALE, PAPER = (30, 30, 30), (150, 150, 150), (255, 255, 255)
-DOWN, UP = (0, 114, 178), (213, 94, 0)  # Okabe and Ito's blue and vermilion, told apart with every kind of color blindness
+DOWN, UP = (0, 114, 178), (213, 94, 0)  # Okabe and Ito's blue and vermilion
 LEAST_MM = 0.01  # the scale never ends below
 
 

@@ -37,7 +37,8 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         "--names", action="append", default=[], metavar="1=femur,…", help="names of labels; 'right femur' has a side"
     )
 
-    verb = add("sensitivity", sensitivity, "shake each parameter of a recipe, and show which ones move the bones, and where")
+    about = "shake each parameter of a recipe, and show which ones move the bones, and where"
+    verb = add("sensitivity", sensitivity, about)
     verb.add_argument("recipe", metavar="RECIPE", help="preset, recipe file, or auto (by the scan's tags)")
     add_inputs(verb)
     verb.add_argument("-o", "--output", required=True, metavar="DIR", help="folder for two pictures, CSV and JSON")

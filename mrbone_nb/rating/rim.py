@@ -28,17 +28,30 @@ def prepared(image: np.ndarray, spacing: Spacing) -> np.ndarray:
     return lowpass_bias_correction(normalize(image), spacing=spacing)
 
 
-def marrow_is_bright(image: np.ndarray, mask: np.ndarray, spacing: Spacing) -> bool:
-    """Tell by its gray values whether what lies deep inside bones is clearly brighter than the darkest around."""
+def of_marrow(image: np.ndarray, mask: np.ndarray, spacing: Spacing, strokes: np.ndarray | None = None) -> float:
+    """Give the median gray value of marrow: where strokes mark it, else in the middle of the mask.
+
+    The middle is what lies at least half as deep as the deepest place, so that it stays marrow where the mask is too
+    large.
+    """
+    if strokes is not None and np.count_nonzero(strokes) >= FEWEST:
+        return float(np.median(image[strokes]))
+    depth = distance_inside(np.pad(mask, 1), spacing)[1:-1, 1:-1, 1:-1]
+    return float(np.median(image[depth >= depth.max() / 2]))
+
+
+def marrow_is_bright(image: np.ndarray, mask: np.ndarray, spacing: Spacing, strokes: np.ndarray | None = None) -> bool:
+    """Tell whether marrow is clearly brighter than the darkest around the bones."""
     if not mask.any():
         return True
     box = bounding_box(mask, REACH_MM, spacing)
-    deep = distance_inside(mask[box], spacing) > DEEP_MM
-    inside = image[box][deep if deep.any() else mask[box]]
-    return bool(np.median(inside) - np.percentile(image[box], 5) > PLAIN_CONTRAST)
+    marrow = of_marrow(image[box], mask[box], spacing, None if strokes is None else strokes[box])
+    return bool(marrow - np.percentile(image[box], 5) > PLAIN_CONTRAST)
 
 
-def along_border(image: np.ndarray, mask: np.ndarray, spacing: Spacing, rim: bool = True) -> dict[str, float]:
+def along_border(
+    image: np.ndarray, mask: np.ndarray, spacing: Spacing, rim: bool = True, strokes: np.ndarray | None = None
+) -> dict[str, float]:
     """Measure what lies along the border of a bone on lines across it.
 
     Parameters
@@ -52,16 +65,19 @@ def along_border(image: np.ndarray, mask: np.ndarray, spacing: Spacing, rim: boo
         (plane, row, column) in mm; lines stay in their plane where planes lie more than twice as far apart as pixels.
     rim
         Whether it is a rim that ends marrow, between it and brighter surroundings; without one nothing is said on it.
+    strokes
+        What is marked as this bone: it shows how bright marrow is.
 
     Returns
     -------
     dict
         ``edge_share``: steepest change within 2 mm of the border over the steepest within 6 mm, mean; ``gap_share``:
-        lines that show no end of the bone: marrow goes on from 3 mm inside to 2 mm outside, or all is even within 2 mm;
-        ``foreign_share``: of what lies 3 mm inside, what is farther from the marrow's median than half the contrast; ``rim_depth``: how much
-        darker the rim within 2 mm is than marrow and surroundings, over the contrast, median; ``rim_mm``: where the
-        darkest place within 6 mm lies, outward positive, median; ``rim_spread_mm``: how much that varies along the
-        border, 1.48 times the median deviation; ``look_slice``: the plane with most lines that show no end of the bone.
+        lines that show no end of the bone: all is even within 2 mm, or marrow goes on from 3 mm inside to 2 mm outside;
+        ``foreign_share``: of what lies 3 mm inside, what is farther from marrow than half the contrast; ``rim_depth``:
+        how much darker the rim within 2 mm is than marrow and surroundings, over the contrast, median; ``rim_mm``:
+        where the darkest place within 6 mm lies, outward positive, median; ``rim_spread_mm``: how much that varies
+        along the border, 1.48 times the median deviation; ``look_slice``: the plane with most lines that show no end of
+        the bone. The contrast is that of marrow and the darkest 5 % of the lines.
 
     References
     ----------
@@ -75,10 +91,11 @@ def along_border(image: np.ndarray, mask: np.ndarray, spacing: Spacing, rim: boo
     keep = np.linspace(0, len(lines.starts) - 1, min(len(lines.starts), MAX_LINES)).astype(int)
     g, t = lines.gray[keep], lines.places
     deep = part & (distance < -DEEP_MM)
-    marrow = float(np.median(gray[deep if np.count_nonzero(deep) > FEWEST else part]))
+    marrow = of_marrow(gray, part, spacing, None if strokes is None else strokes[box])
     contrast = max(marrow - float(np.percentile(g[:, np.abs(t) <= REACH_MM], 5)), LEAST_CONTRAST)
-    gap = g[:, (t >= -DEEP_MM) & (t <= NEAR_MM)].min(axis=1) > marrow - HALF * contrast
-    gap |= np.ptp(g[:, np.abs(t) <= NEAR_MM], axis=1) < EVEN * contrast
+    gap = np.ptp(g[:, np.abs(t) <= NEAR_MM], axis=1) < EVEN * contrast
+    if rim:  # dark marrow ends without one where dark muscle or fat lies beside it
+        gap |= g[:, (t >= -DEEP_MM) & (t <= NEAR_MM)].min(axis=1) > marrow - HALF * contrast
     worst = np.bincount(lines.starts[keep, 0][gap], minlength=1)
     return {
         "edge_share": _edge_share(g, t),
@@ -94,7 +111,8 @@ def _edge_share(g: np.ndarray, t: np.ndarray) -> float:
     half = round(0.5 / STEP_MM)
     change = np.abs(g[:, 2 * half :] - g[:, : -2 * half])
     at = np.abs(t[half:-half])
-    return float((change[:, at <= NEAR_MM].max(axis=1) / np.maximum(change[:, at <= REACH_MM].max(axis=1), 1e-6)).mean())
+    near, whole = (change[:, at <= reach].max(axis=1) for reach in (NEAR_MM, REACH_MM))
+    return float((near / np.maximum(whole, 1e-6)).mean())
 
 
 def _rim(g: np.ndarray, t: np.ndarray, contrast: float) -> dict[str, float]:

@@ -74,14 +74,15 @@ def roughness(mask: np.ndarray, spacing: Spacing, width: float = SMOOTH_MM) -> f
     axes = _axes(spacing)
     pad = [(0, 0) if axis not in axes else (int(np.ceil(4 * width / s)),) * 2 for axis, s in enumerate(spacing)]
     wide = np.pad(mask, pad, mode="edge")  # what the scan's border cuts goes on beyond it
-    smooth = ndi.gaussian_filter(wide.astype(np.float32), [width / s if a in axes else 0 for a, s in enumerate(spacing)])
+    sigma = [width / s if axis in axes else 0 for axis, s in enumerate(spacing)]
+    smooth = ndi.gaussian_filter(wide.astype(np.float32), sigma)
     inside = tuple(slice(before, before + n) for (before, _), n in zip(pad, mask.shape, strict=True))
     changed = (smooth[inside] > 0.5) ^ mask
     return volume_mm3(changed, spacing) / max(faces_mm2(mask, spacing, axes), 1e-9)
 
 
 def faces_mm2(mask: np.ndarray, spacing: Spacing, axes: tuple[int, ...] = (0, 1, 2)) -> float:
-    """Area of the border, mm²: the faces between voxels, by a mean over directions (Cauchy): two thirds, in a plane π/4."""
+    """Area of the border, mm²: that of the faces between voxels times 2/3 (in planes π/4), as on average over directions."""
     voxel, total = float(np.prod(spacing)), 0.0
     for axis in axes:
         total += np.count_nonzero(np.diff(mask.astype(np.int8), axis=axis)) * voxel / spacing[axis]
