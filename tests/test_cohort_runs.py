@@ -176,6 +176,19 @@ def test_ctrl_c_says_how_to_go_on(tmp_path):
     assert not [p for p in out.glob("p*") if not (p / "done.json").exists()]
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system cannot stop a process")
+def test_a_computer_that_slept_goes_on(tmp_path, monkeypatch):
+    """Dask takes workers for lost that were silent for some time; those of this process were silent with it."""
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL", "1s")
+    table, recipe, _ = cohort(tmp_path, 2)
+    child = started(table, recipe, tmp_path / "out", "--workers", "1", "--no-report", stderr=subprocess.DEVNULL)
+    wait_for(tmp_path / "out", 1)
+    child.send_signal(signal.SIGSTOP)
+    time.sleep(3)
+    child.send_signal(signal.SIGCONT)
+    assert child.wait(60) == 0 and len(made(tmp_path / "out")) == 2
+
+
 @pytest.mark.slow
 def test_two_hundred_scans(tmp_path):
     """195 right results, 5 named, none twice, after a process was killed and the run was interrupted."""

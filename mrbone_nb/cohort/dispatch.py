@@ -12,7 +12,11 @@ from ..errors import InputError
 from .work import STOP, work
 
 TRIES = 2  # of a job whose process or worker was lost
-QUIET = {"logging.distributed": "error"}
+QUIET = {
+    "logging.distributed": "error",
+    # A computer that sleeps for a night would else take its own workers for lost when it wakes, and wait forever.
+    "distributed.scheduler.worker-ttl": None,
+}
 # Workers of threads in this very process: each only starts a process for a scan and waits for it. So a script needs
 # no `if __name__ == "__main__"`, and nothing of one scan is left for the next.
 # Its status pages listen on this machine alone.
