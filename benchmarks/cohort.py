@@ -26,7 +26,7 @@ from mrbone_nb.cohort.look import look
 from mrbone_nb.cohort.table import read_cohort
 
 SHAPE = (24, 96, 96)
-SETTINGS = {"accept": [], "formats": [], "picture": False, "report": False}
+SETTINGS = {"accept": [], "formats": [], "picture": False}
 
 
 def timed(table, recipe, out, workers):

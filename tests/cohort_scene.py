@@ -15,7 +15,7 @@ from mrbone_nb.export import read_labels, write_labels
 from mrbone_nb.outputs import save_image
 from mrbone_nb.volume import Volume
 
-TABLE = LabelTable({1: Label("femur", "left"), 2: Label("tibia", "left")})
+TABLE = LabelTable({1: Label("femur", "left", "#e69f00"), 2: Label("tibia", "left", "#56b4e9")})
 SPACING = (4.0, 2.0, 2.2)
 QUICK = {"schema": 1, "name": "quick", "calls": [{"step": "normalize"}, {"step": "watershed"}, {"step": "islands"}]}
 
@@ -45,7 +45,7 @@ def write_table(folder, rows):
 
 def job_of(folder, **more):
     """The job of the first scan of a cohort, as a worker gets it; makes the folder of results."""
-    settings = {"accept": [], "formats": [], "picture": False, "report": False}
+    settings = {"accept": [], "formats": [], "picture": False}
     known = {name: value for name, value in more.items() if name in settings}
     (job, *_) = look(read_cohort(folder / "cohort.csv", folder / "quick.json"), None, settings | known).jobs
     (folder / "out").mkdir(exist_ok=True)

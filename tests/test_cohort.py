@@ -23,7 +23,7 @@ from mrbone_nb.outputs import save_image
 from mrbone_nb.phantom import write_dicom
 
 pytest.importorskip("distributed", reason="needs the extra `cohort`")
-SETTINGS = {"accept": [], "formats": [], "picture": False, "report": False}
+SETTINGS = {"accept": [], "formats": [], "picture": False}
 
 
 # --- the table ---------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Callable
 
 from ..errors import InputError
-from ..progress import progress
 from .common import Answer, add_consent, say
 
 
@@ -38,7 +37,7 @@ def batch(args: argparse.Namespace) -> Answer:
         result = cohort.batch(
             args.table, args.recipe, args.output, workers=args.workers, memory_gb=args.memory, scheduler=args.scheduler,
             dry_run=args.dry_run, skip_bad=args.skip_bad, formats=formats, picture=not args.no_picture,
-            report=not args.no_report, accept=tuple(args.accept), progress=progress,
+            report=not args.no_report, accept=tuple(args.accept),
         )  # fmt: skip
     except cohort.CohortFaults as error:
         for fault in error.look.faults:

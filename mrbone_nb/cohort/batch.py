@@ -13,10 +13,12 @@ from ..errors import InputError
 from ..files import make_folder
 from ..intake.issues import check_accept
 from ..outputs import FORMATS
+from ..progress import progress as bar
 from ..recipe import Recipe
 from .dispatch import answers
 from .lock import locked
 from .look import Look, look
+from .report import write_report
 from .result import CohortResult, Writer
 from .table import HEADER, read_cohort
 from .work import clear_aside
@@ -48,7 +50,7 @@ def batch(
     picture: bool = True,
     report: bool = True,
     accept: tuple[str, ...] = (),
-    progress: Progress = lambda items, **_: items,
+    progress: Progress = bar,
 ) -> CohortResult | Look:
     """Run a recipe over many scans, each in a fresh process, and resume what was interrupted.
 
@@ -86,7 +88,7 @@ def batch(
     accept
         Doubts about scans that are accepted by name, as for `read`.
     progress
-        Wraps what is waited for, as `mrbone_nb.progress.progress` does.
+        Wraps what is waited for, as tqdm does; by default a bar on a terminal, a line in a notebook.
 
     Returns
     -------
@@ -115,7 +117,7 @@ def batch(
         raise InputError(f"workers={workers}: expected a whole number from 1")
     if memory_gb is not None and not 0.1 <= memory_gb < 1e5:
         raise InputError(f"memory_gb={memory_gb:g}: expected the GB that a scan may take, such as 4")
-    settings = {"accept": list(check_accept(accept)), "formats": formats, "picture": picture, "report": report}
+    settings = {"accept": list(check_accept(accept)), "formats": formats, "picture": picture}
     output = None if output is None else Path(output)
     elsewhere = {"memory_gb": memory_gb or (1e4 if scheduler else None)}
     found = look(read_cohort(table, recipe), output, settings, **elsewhere, progress=progress)
@@ -127,14 +129,18 @@ def batch(
     make_folder(output)
     with locked(output):
         clear_aside(output)
-        return _run(found, Writer(output, found, recipe), workers, memory_gb, scheduler, progress)
+        result = _run(found, Writer(output, found, recipe), workers, memory_gb, scheduler, progress)
+    if report:
+        write_report(output)
+    return result
 
 
 def _run(
     found: Look, writer: Writer, workers: int | None, memory_gb: float | None, scheduler: str | None, progress: Progress
 ) -> CohortResult:
     """Do the jobs; whatever happens, the table says what was reached."""
-    count = workers or fitting(memory_gb * 1e9 if memory_gb else found.bytes_needed)
+    measured = max((job["answer"].get("peak_mb") or 0 for job in found.done), default=0) * 1e6
+    count = workers or fitting(memory_gb * 1e9 if memory_gb else max(found.bytes_needed, measured))
     free = memory.available()
     limit = memory_gb * 1e9 if memory_gb else None
     if limit is None and scheduler is None and free is not None:
@@ -150,12 +156,7 @@ def _run(
                 saved = time.monotonic()
     finally:
         writer.write()
-    result = writer.result()
-    if writer.wants_report:
-        from .report import write_report
-
-        write_report(result.folder)
-    return result
+    return writer.result()
 
 
 def _named(given: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:

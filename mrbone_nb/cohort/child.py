@@ -51,8 +51,7 @@ def run_job(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         values = judge(job, result, named)
         for row in rows:
             row |= values.get(row["label"], {})
-    if job["report"]:
-        write_text(folder / PART, json.dumps(part_of(result, named)))
+    write_text(folder / PART, json.dumps(part_of(result, named)))
     failed = [f"no model of {bone}: {why}" for bone, why in failures(files).items()]
     return {
         "rows": rows,

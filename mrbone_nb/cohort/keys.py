@@ -13,7 +13,7 @@ from ..bones import sidecar
 from ..record import file_sha256
 
 DONE = "done.json"
-DECIDE = ("series", "echo", "recipe", "overrides", "accept", "formats", "picture", "report")
+DECIDE = ("series", "echo", "recipe", "overrides", "accept", "formats", "picture")
 
 
 def key_of(job: dict[str, Any]) -> str:

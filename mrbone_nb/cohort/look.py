@@ -86,7 +86,7 @@ def look(
     output
         Folder of the results, which tells what is done; None where it does not matter.
     settings
-        What all scans share: ``accept``, ``formats``, ``picture``, ``report``.
+        What all scans share: ``accept``, ``formats``, ``picture``.
     memory_gb
         What a scan may need at most; by default what this machine has free.
     """

@@ -17,7 +17,7 @@ from .result import columns
 STATIC = Path(__file__).parent / "static"
 MESH = Path(__file__).parents[1] / "nb" / "static" / "mesh.js"  # read as text, to go into the page
 BUDGET = 37e6  # bytes of pictures and models in a page; what is beyond stays out
-LEFT_OUT = "Pictures and models of this scan were left out, to keep the page small, or the batch ran without a report."
+LEFT_OUT = "Pictures and models of this scan are left out, to keep the page small; its folder has them."
 SAID = ("id", "status", "error", "label", "name", "side", "flags", "notes", "recipe", "tries")  # not figures
 WHOLE = ("seconds", "peak_mb")  # figures of a scan, not of a bone
 TITLES = {  # title, unit, factor, digits

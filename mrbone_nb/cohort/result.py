@@ -74,7 +74,6 @@ class Writer:
     def __init__(self, folder: Path, look: Look, recipe: Recipe | Path | str) -> None:
         self.folder, self.look, self.recipe = folder, look, recipe
         self.began = time.time()
-        self.wants_report = any(job["report"] for job in (*look.jobs, *look.done))
         self._answers = {name: {"id": name, "status": "waiting", "error": "not reached", "rows": []} for name in look.order}
         for name, why in look.wrong.items():
             self._answers[name] |= {"status": "skipped", "error": why}
