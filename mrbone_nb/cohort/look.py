@@ -22,7 +22,7 @@ from .table import HEADER, CohortTable, Fault, Row, missing_strokes
 
 BASE_BYTES = 0.35e9  # of a process with all libraries, before any voxel
 READ_BYTES = 24  # for a voxel, beside what the steps take: the scan as read and as floats, strokes, labels, the picture
-MODEL_BYTES = 250  # for a voxel, where a model's trees are asked; measured on a pelvis of 7 million voxels
+MODEL_BYTES = 250  # for a voxel, where a model's trees are asked: a guess on the safe side, not measured
 SMALLEST = 20_000  # bytes of the files of a scan, however small it is
 
 
